@@ -1,0 +1,15 @@
+"""Simulate any pathway: compile it with its numbers, then run patients through it."""
+
+from hcc_sim.engine.compile import Program, compile_pathway
+from hcc_sim.engine.simulate import CHUNK, Chunk, EngineError, attributes_at_start, simulate, simulate_all
+
+__all__ = [
+    "CHUNK",
+    "Chunk",
+    "EngineError",
+    "Program",
+    "attributes_at_start",
+    "compile_pathway",
+    "simulate",
+    "simulate_all",
+]

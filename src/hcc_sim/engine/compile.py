@@ -1,0 +1,353 @@
+"""Turn a pathway and the values of its parameters into the words that the kernel reads (see `tables`).
+
+Every name becomes a place, every parameter its number, every condition a range of tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hcc_sim import elementary, laws
+from hcc_sim.engine import tables as t
+from hcc_sim.luck import name_key
+from hcc_sim.pathway.checks import problems_of_values
+from hcc_sim.pathway.model import (
+    ALWAYS,
+    BACK,
+    ENTRY,
+    REST,
+    Action,
+    Amount,
+    Arm,
+    Bernoulli,
+    Branch,
+    Condition,
+    Count,
+    Delay,
+    Hazard,
+    Law,
+    Linear,
+    Mark,
+    Normal,
+    Pathway,
+    PathwayError,
+    Schedule,
+    Service,
+    Set,
+    State,
+    TimedExit,
+    TimeSince,
+    Uniform,
+    Value,
+    Visit,
+    condition,
+    number,
+)
+
+COMPARISONS = {"==": t.EQUAL, "!=": t.UNEQUAL, "<": t.BELOW, "<=": t.AT_MOST, ">": t.ABOVE, ">=": t.AT_LEAST}
+
+Row = list[int | float]
+"""One row of words; its floats become reals, its integers stay."""
+
+Range = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A pathway compiled with the values of its parameters.
+
+    `words` is what the kernel reads, `newborn` a life before it begins.
+    """
+
+    pathway: Pathway
+    words: NDArray[np.int64]
+    newborn: NDArray[np.float64]
+    laws: laws.LawTable
+    state_names: tuple[str, ...]
+    exit_names: tuple[str, ...]
+    attribute_names: tuple[str, ...]
+
+
+def compile_pathway(pathway: Pathway, values: Mapping[str, float]) -> Program:
+    """The pathway with its parameters' values filled in.
+
+    Args:
+        pathway: the states and exits.
+        values: parameter name -> value (durations in months); more than are used do no harm.
+
+    Raises:
+        PathwayError: a parameter has no value, weights do not sum, a law or a schedule refuses its numbers ...
+    """
+    problems = problems_of_values(pathway, values)
+    if problems:
+        raise PathwayError(pathway.title, problems)
+    return _Compiler(pathway, values).program()
+
+
+class _Compiler:
+    """One compilation: rows are appended to `words` behind the rows that they refer to; states have places reserved."""
+
+    def __init__(self, pathway: Pathway, values: Mapping[str, float]) -> None:
+        self.pathway = pathway
+        self.values = values
+        self.problems: list[str] = []
+        self.state_place = {s.name: t.HEADER + i * t.STATE for i, s in enumerate(pathway.states)}
+        self.words: Row = [0] * (t.HEADER + t.STATE * len(pathway.states))
+        parts = (p for s in pathway.states for e in pathway.exits_of(s) for p in _parts(e))
+        self.exit_names = tuple(dict.fromkeys(part.name for part in parts))
+        self.schedule_place: dict[Schedule, int] = {}
+        self._lay_out_life()
+        self._build_laws()
+
+    def _lay_out_life(self) -> None:
+        alarms = (e.name for s in self.pathway.states for e in self.pathway.exits_of(s) if isinstance(e, Visit))
+        size = t.LIFE
+        places: list[dict[str, int]] = []
+        for names, width in (
+            (self.pathway.attributes, 1),
+            (self.pathway.attributes, 1),
+            ([epoch.name for epoch in self.pathway.epochs], 1),
+            ([branch.name for branch in self.pathway.branches()], 1),
+            (self.pathway.events(), t.BUDGET),
+            (dict.fromkeys(alarms), t.ALARM_ROW),
+        ):
+            places.append({name: size + i * width for i, name in enumerate(names)})
+            size += width * len(places[-1])
+        self.attribute, self.draws, self.epoch, self.taken, self.budget, self.alarm = places
+        self.life_size = size
+
+    def program(self) -> Program:
+        attributes = tuple(Set(name, value) for name, value in self.pathway.attributes.items())
+        before = self._actions(attributes + self.pathway.at_start, "at the start")
+        for state in self.pathway.states:
+            place = self.state_place[state.name]
+            self.words[place : place + t.STATE] = self._state(state)
+        if self.problems:
+            raise PathwayError(self.pathway.title, self.problems)
+        first_budget = min(self.budget.values(), default=0)
+        budgets = (first_budget, first_budget + t.BUDGET * len(self.budget))
+        self.words[: t.HEADER] = [self.state_place[self.pathway.start], *before, *budgets]
+        newborn = np.zeros(self.life_size)
+        newborn[[t.ENTERED, *self.attribute.values(), *self.epoch.values()]] = np.nan
+        return Program(
+            self.pathway,
+            _as_words(self.words),
+            newborn,
+            laws.tabulate(self.law_list),
+            tuple(self.state_place),
+            self.exit_names,
+            tuple(self.attribute),
+        )
+
+    def _append(self, rows: Sequence[Row]) -> Range:
+        """Put rows behind each other; their range."""
+        first = len(self.words)
+        for row in rows:
+            self.words += row
+        return first, len(self.words)
+
+    # --- laws ---------------------------------------------------------------------------------------------------------
+
+    def _build_laws(self) -> None:
+        """Laws of equal value share a position, so that the kernel compares laws by position."""
+        self.law_list: list[laws.Law] = []
+        self.law_position: dict[str, int] = {}
+        for name, given in self.pathway.laws.items():
+            try:
+                law = given.build(self.values) if isinstance(given, Law) else given
+            except ValueError as error:
+                self.problems.append(f"law {name!r}: {error}")
+                continue
+            if law not in self.law_list:
+                self.law_list.append(law)
+            self.law_position[name] = self.law_list.index(law)
+        if self.problems:
+            raise PathwayError(self.pathway.title, self.problems)
+
+    # --- states and exits ---------------------------------------------------------------------------------------------
+
+    def _state(self, state: State) -> Row:
+        where = f"state {state.name!r}"
+        row: Row = [0] * t.STATE
+        row[t.S_NAME] = list(self.state_place).index(state.name)
+        row[t.S_ARRIVAL], row[t.S_ARRIVAL_END] = self._actions(state.on_arrival, where)
+        if state.final:
+            row[t.S_KIND] = t.FINAL
+        elif state.branch is not None:
+            row[t.S_KIND], row[t.S_TAKEN] = t.BRANCH, self.taken[state.branch.name]
+            row[t.S_KEY] = name_key(f"branch:{state.branch.name}")
+            arms = [self._arm(arm, f"{where}, arm {arm.name!r}") for arm in state.branch.arms]
+            row[t.S_FIRST], row[t.S_LAST] = self._append(arms)
+        else:
+            row[t.S_KIND] = t.TIMED
+            exits = self.pathway.exits_of(state)
+            rows = [
+                self._exit(state, exit, f"{where}, exit {exit.name!r}")
+                for exit in exits
+                if not isinstance(exit, Branch)
+            ]
+            row[t.S_FIRST], row[t.S_LAST] = self._append(rows)
+        return row
+
+    def _arm(self, arm: Arm, where: str) -> Row:
+        row: Row = [0] * t.ARM
+        row[t.A_NAME] = self.exit_names.index(arm.name)
+        row[t.A_TO] = t.NONE if arm.to == BACK else self.state_place[arm.to]
+        row[t.A_WHEN], row[t.A_WHEN_END] = self._condition(condition(arm.when))
+        row[t.A_SHIFT], row[t.A_SHIFT_END] = self._append(self._terms(arm.shifted_by))
+        row[t.A_DOES], row[t.A_DOES_END] = self._actions(arm.does, where)
+        row[t.A_WEIGHT] = np.nan if arm.weight == REST else number(arm.weight, self.values)
+        return row
+
+    def _exit(self, state: State, exit: TimedExit, where: str) -> Row:
+        row: Row = [0] * t.EXIT
+        row[t.X_NAME] = self.exit_names.index(exit.name)
+        row[t.X_TO] = self.state_place[state.name if exit.to is None else exit.to]
+        row[t.X_IN_PLACE], row[t.X_RESTARTS] = int(exit.in_place), int(exit.restarts)
+        row[t.X_WHEN], row[t.X_WHEN_END] = self._condition(condition(exit.when))
+        row[t.X_DOES], row[t.X_DOES_END] = self._actions(exit.does, where)
+        row[t.X_DURATION] = row[t.X_PROBABILITY] = np.nan
+        match exit:
+            case Hazard():
+                self._hazard(row, exit, where)
+            case Delay():
+                row[t.X_KIND], row[t.X_CLOCK] = t.DELAY, self._clock(exit.since)
+                row[t.X_DURATION] = self._duration(exit.duration_months, where)
+            case Service():
+                row[t.X_KIND], row[t.X_CLOCK] = t.DELAY, self._clock(ENTRY)
+                row[t.X_DURATION] = self._duration(exit.wait_months, where)
+            case Visit():
+                row[t.X_KIND], row[t.X_CLOCK] = t.VISIT, self._clock(exit.schedule.since)
+                row[t.X_SCHEDULE] = self._schedule(exit.schedule)
+                if exit.probability is not None:
+                    row[t.X_KIND], row[t.X_ALARM] = t.ALARM, self.alarm[exit.name]
+                    row[t.X_KEY] = name_key(f"visit:{exit.name}")
+                    row[t.X_PROBABILITY] = self._probability(exit.probability, where)
+        return row
+
+    def _hazard(self, row: Row, exit: Hazard, where: str) -> None:
+        row[t.X_KIND], row[t.X_CLOCK] = t.HAZARD, self._clock(exit.since)
+        row[t.X_EVENT], row[t.X_KEY] = self.budget[exit.event], name_key(f"event:{exit.event}")
+        choices = (exit.law,) if isinstance(exit.law, str) else exit.law
+        row[t.X_LAW], row[t.X_LAW_END] = self._append([[self.law_position[name]] for name in choices])
+        row[t.X_LAW_BY] = t.NONE if exit.law_by is None else self.attribute[exit.law_by]
+        scale = self._terms(exit.scaled_by)
+        for attribute, amount in exit.hazard_ratios.items():
+            ratio = number(amount, self.values)
+            if 0.0 < ratio < np.inf:
+                scale.append([t.NONE if attribute is None else self.attribute[attribute], float(elementary.log(ratio))])
+            else:
+                self.problems.append(f"{where}: the hazard ratio {amount!r} is {ratio}, and must be above 0 and finite")
+        row[t.X_SCALE], row[t.X_SCALE_END] = self._append(scale)
+        row[t.X_SPEED], row[t.X_SPEED_END] = self._append(self._terms(exit.accelerated_by))
+
+    def _duration(self, amount: Amount, where: str) -> float:
+        months = number(amount, self.values)
+        if not months >= 0.0:
+            self.problems.append(f"{where}: the duration is {months} months, and must be at least 0")
+        return months
+
+    def _probability(self, amount: Amount, where: str) -> float:
+        probability = number(amount, self.values)
+        if not 0.0 <= probability <= 1.0:
+            self.problems.append(f"{where}: the probability is {probability}, and must be between 0 and 1")
+        return probability
+
+    def _clock(self, name: str) -> int:
+        return t.ENTERED if name == ENTRY else self.epoch[name]
+
+    # --- conditions, terms, actions, schedules ------------------------------------------------------------------------
+
+    def _condition(self, given: Condition) -> Range:
+        if given.clauses == ALWAYS.clauses:
+            return t.NONE, t.NONE
+        clauses: list[Row] = []
+        for clause in given.clauses:
+            tests: list[Row] = [
+                [self.attribute[test.attribute], COMPARISONS[test.comparison], number(test.than, self.values)]
+                for test in clause
+            ]
+            clauses.append([*self._append(tests)])
+        return self._append(clauses)
+
+    def _terms(self, given: Mapping[str, Amount]) -> list[Row]:
+        return [[self.attribute[name], number(amount, self.values)] for name, amount in given.items()]
+
+    def _actions(self, given: Iterable[Action], where: str) -> Range:
+        return self._append([self._action(action, where) for action in given])
+
+    def _action(self, action: Action, where: str) -> Row:
+        row: Row = [0] * t.ACTION
+        row[t.C_WHEN], row[t.C_WHEN_END] = self._condition(condition(action.when))
+        if isinstance(action, Mark):
+            first = any(epoch.first for epoch in self.pathway.epochs if epoch.name == action.epoch)
+            row[t.C_KIND], row[t.C_TARGET] = t.MARK_FIRST if first else t.MARK, self.epoch[action.epoch]
+            self._value(row, action.shift, where)
+        else:
+            row[t.C_KIND] = t.SET if isinstance(action, Set) else t.ADD
+            row[t.C_TARGET] = self.attribute[action.attribute]
+            row[t.C_DRAWS], row[t.C_KEY] = self.draws[action.attribute], name_key(f"attribute:{action.attribute}")
+            self._value(row, action.value, where)
+        return row
+
+    def _value(self, row: Row, value: Value, where: str) -> None:
+        row[t.C_A] = row[t.C_B] = row[t.C_LOW] = row[t.C_HIGH] = 0.0
+        match value:
+            case Normal():
+                row[t.C_VALUE] = t.NORMAL
+                mean, sd, low, high = (number(a, self.values) for a in (value.mean, value.sd, value.low, value.high))
+                row[t.C_A : t.C_HIGH + 1] = [mean, sd, low, high]
+                if not sd >= 0.0 or not low < high:
+                    self.problems.append(
+                        f"{where}: a normal draw needs sd >= 0 and low < high, not {sd}, {low}, {high}"
+                    )
+            case Uniform():
+                row[t.C_VALUE] = t.UNIFORM
+                low, high = number(value.low, self.values), number(value.high, self.values)
+                row[t.C_A], row[t.C_B] = low, high
+                if not low <= high:
+                    self.problems.append(f"{where}: a uniform draw needs low <= high, not {low}, {high}")
+            case Bernoulli():
+                row[t.C_VALUE], row[t.C_A] = t.BERNOULLI, self._probability(value.probability, where)
+            case Count():
+                event = value.of in self.budget
+                row[t.C_VALUE] = t.COUNT
+                row[t.C_REFERENCE] = self.budget[value.of] + t.STRIKES if event else self.taken[value.of]
+            case TimeSince():
+                row[t.C_VALUE] = t.TIME_SINCE if value.exceeds is None else t.TIME_EXCEEDS
+                row[t.C_REFERENCE] = self._clock(value.clock)
+                row[t.C_A] = 0.0 if value.exceeds is None else number(value.exceeds, self.values)
+            case Linear():
+                row[t.C_VALUE], row[t.C_A] = t.LINEAR, number(value.constant, self.values)
+                row[t.C_TERMS], row[t.C_TERMS_END] = self._append(self._terms(value.terms))
+            case _:
+                row[t.C_VALUE], row[t.C_A] = t.PLAIN, number(value, self.values)
+
+    def _schedule(self, schedule: Schedule) -> int:
+        if schedule not in self.schedule_place:
+            timetable = schedule.timetable(self.values)
+            pieces: list[Row] = [
+                [p.visits_before, p.interval_months, p.begins_months, p.ends_months] for p in timetable
+            ]
+            key = name_key(f"visit:{schedule.name}")
+            place, _ = self._append([[key, *self._append(pieces), number(schedule.scatter, self.values)]])
+            self.schedule_place[schedule] = place
+        return self.schedule_place[schedule]
+
+
+def _parts(exit: TimedExit | Branch) -> tuple[TimedExit | Arm, ...]:
+    return exit.arms if isinstance(exit, Branch) else (exit,)
+
+
+def _as_words(row: Row) -> NDArray[np.int64]:
+    """Integers as they are, floats by their bits."""
+    words = np.array([word if isinstance(word, int) else 0 for word in row], dtype=np.int64)
+    reals = words.view(np.float64)
+    for place, word in enumerate(row):
+        if isinstance(word, float):
+            reals[place] = word
+    return words

@@ -1,0 +1,652 @@
+"""The pathway of conversion therapy for hepatocellular carcinoma: the central line, from therapy to death.
+
+What is true of the patient (is the treated tumour viable, is there occult disease elsewhere) is kept apart from what is
+done and what is seen.  Tumour events are in-place exits: they mark an epoch and set an attribute, and nobody knows
+until a visit shows it.  The same events, with the same luck, go on whether the patient is operated or watched; surgery
+and drugs change their hazard by named parameters.  All numbers are parameters; see `calibration/parameters.yaml`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hcc_sim.laws import Exponential, LogNormal, PiecewiseExponential, Weibull
+from hcc_sim.pathway.model import (
+    BACK,
+    Action,
+    Add,
+    Arm,
+    Bernoulli,
+    Branch,
+    Delay,
+    Epoch,
+    Hazard,
+    Law,
+    Linear,
+    Mark,
+    Normal,
+    Pathway,
+    Schedule,
+    Service,
+    Set,
+    State,
+    TimedExit,
+    TimeSince,
+    Value,
+    Visit,
+    when,
+)
+
+FOREVER = float("inf")
+START = "on conversion therapy"
+"""Where patients start, in a scenario's words; whether they will respond is settled on the way in."""
+
+DEATHS = ("dead of cancer", "dead of liver failure", "dead around an operation", "dead of other causes")
+
+# --- what can be true of a patient ------------------------------------------------------------------------------------
+
+converted = when("converted")
+responder = when("responder")
+off_drugs = when("off drugs")
+in_place = when("tumour in place")
+viable = when("treated tumour viable")
+occult = when("occult disease")
+remnant = when("viable remnant")
+operated = when("operated")
+
+unseen_progression = when("unseen progression")
+unseen_regrowth = when("unseen local regrowth")
+unseen_outgrowth = when("unseen outgrowth")
+unseen_primary = when("unseen new primary")
+unseen_elsewhere = (unseen_outgrowth | unseen_primary).named("disease elsewhere is unseen")
+something_unseen = (unseen_progression | unseen_regrowth | unseen_outgrowth | unseen_primary).named(
+    "something is unseen"
+)
+nothing_unseen = (~something_unseen).named("nothing is unseen")
+active_disease = (something_unseen | when("disease seen")).named("there is active disease")
+no_active_disease = (~active_disease).named("there is no active disease")
+
+EVERYTHING_UNSEEN = ("unseen progression", "unseen local regrowth", "unseen outgrowth", "unseen new primary")
+NOTHING_LEFT_UNSEEN: tuple[Action, ...] = tuple(Set(name, 0) for name in EVERYTHING_UNSEEN)
+DISEASE_SEEN: tuple[Action, ...] = (Set("disease seen", 1, when=something_unseen), *NOTHING_LEFT_UNSEEN)
+RELAPSE_TREATED = Set("relapse treated", 1, when=something_unseen)
+MONTHS_ON_THERAPY = Set("months on therapy", TimeSince("start of therapy"), when=~off_drugs)
+DRUGS_STOP: tuple[Action, ...] = (MONTHS_ON_THERAPY, Set("off drugs", 1))
+
+
+def _becomes_true(attribute: str) -> tuple[Action, ...]:
+    """What every tumour event does: start the clocks that are not running yet, and be there, unseen."""
+    return (
+        Mark("disease since", when=no_active_disease),
+        Mark("unseen since", when=nothing_unseen),
+        Mark(f"{attribute} since"),
+        Set(attribute, 1),
+    )
+
+
+# The knife takes an unseen local regrowth along; what stays elsewhere keeps its own age, the older of two.
+AGE_OF_WHAT_STAYS: tuple[Action, ...] = (
+    Set("age of outgrowth", 0),
+    Set("age of outgrowth", TimeSince("unseen outgrowth since"), when=unseen_outgrowth),
+    Set("age of new primary", 0),
+    Set("age of new primary", TimeSince("unseen new primary since"), when=unseen_primary),
+    Set("older by", Linear({"age of new primary": 1.0, "age of outgrowth": -1.0})),
+    Set("age of relapse", Linear({"age of outgrowth": 1.0})),
+    Set("age of relapse", Linear({"age of new primary": 1.0}), when=when("older by", ">", 0)),
+    Mark("unseen since", shift=Linear({"age of relapse": -1.0}), when=unseen_elsewhere),
+    Mark("disease since", shift=Linear({"age of relapse": -1.0}), when=unseen_elsewhere),
+)
+
+
+# --- tumour events ----------------------------------------------------------------------------------------------------
+
+progression = Hazard(
+    "progression",
+    law="progression",
+    since="start of therapy",
+    when=~unseen_progression & ~converted,
+    in_place=True,
+    scaled_by={"aggressiveness": "progression.log_hazard_ratio_aggressiveness"},
+    hazard_ratios={
+        "responder": "progression.responder_hazard_ratio",
+        "off drugs": "drugs.withdrawal_effect_on_progression",
+    },
+    does=_becomes_true("unseen progression"),
+)
+
+local_regrowth = Hazard(
+    "local regrowth",
+    law="local regrowth",
+    since="conversion",
+    when=(converted & viable & (in_place | remnant) & ~unseen_regrowth).named("viable tumour is left"),
+    in_place=True,
+    scaled_by={"aggressiveness": "regrowth.log_hazard_ratio_aggressiveness"},
+    hazard_ratios={
+        "off drugs": "drugs.withdrawal_effect_on_regrowth",
+        "viable remnant": "resection.r1_effect_on_regrowth",
+    },
+    does=_becomes_true("unseen local regrowth"),
+)
+
+occult_outgrowth = Hazard(
+    "occult outgrowth",
+    law="occult outgrowth",
+    since="conversion",
+    when=occult,
+    in_place=True,
+    scaled_by={"aggressiveness": "outgrowth.log_hazard_ratio_aggressiveness"},
+    hazard_ratios={
+        "operated": "surgery.effect",
+        "off drugs": "drugs.withdrawal_effect_on_outgrowth",
+    },
+    does=(*_becomes_true("unseen outgrowth"), Set("occult disease", 0)),
+)
+
+new_primary = Hazard(
+    "new primary",
+    law="new primary",
+    since="conversion",
+    when=converted & ~unseen_primary,
+    in_place=True,
+    hazard_ratios={
+        "operated": "surgery.effect",
+        "off drugs": "drugs.withdrawal_effect_on_new_primary",
+    },
+    does=_becomes_true("unseen new primary"),
+)
+
+TUMOUR_EVENTS: tuple[TimedExit, ...] = (local_regrowth, occult_outgrowth, new_primary)
+
+sterilisation = Hazard(
+    "sterilisation",
+    law="sterilisation",
+    since="conversion",
+    when=(viable & in_place & ~off_drugs & ~unseen_regrowth).named("therapy still works on a viable tumour"),
+    in_place=True,
+    does=(Set("treated tumour viable", 0),),
+)
+
+# --- what the liver and the drugs do ----------------------------------------------------------------------------------
+
+decompensation = Hazard(
+    "decompensation",
+    law="decompensation",
+    to="decompensated liver",
+    since="start of therapy",
+    hazard_ratios={
+        "operated": "surgery.effect_on_decompensation",
+        "major complication": "complication.effect_on_decompensation",
+        "off drugs": "drugs.withdrawal_effect_on_decompensation",
+    },
+)
+
+toxicity = Hazard("toxicity", law="toxicity", since="start of therapy", when=~off_drugs, in_place=True, does=DRUGS_STOP)
+
+planned_end = Delay(
+    "therapy.duration", since="start of therapy", when=~off_drugs, in_place=True, does=DRUGS_STOP, name="therapy ends"
+)
+
+
+def _death_of_cancer(*, supportive: bool = False) -> Hazard:
+    ratios: dict[str | None, float | str] = {None: "supportive.effect_on_death"} if supportive else {}
+    return Hazard(
+        "death of cancer",
+        law=("death after progression", "death after relapse"),
+        law_by="converted",
+        to="dead of cancer",
+        since="disease since",
+        when=active_disease,
+        scaled_by={"aggressiveness": "death.log_hazard_ratio_aggressiveness"},
+        hazard_ratios=ratios,
+    )
+
+
+death_of_cancer = _death_of_cancer()
+
+death_of_other_causes = Hazard(
+    "death of other causes",
+    law=("life table, female", "life table, male"),
+    law_by="male",
+    to="dead of other causes",
+    since="birth",
+    hazard_ratios={None: "other_causes.hazard_ratio"},
+)
+
+# --- visits -----------------------------------------------------------------------------------------------------------
+
+therapy_scans = Schedule("therapy scans", "therapy.scan_interval", "start of therapy", "visits.scatter")
+watching_scans = Schedule("watching scans", "watching.interval", "conversion", "visits.scatter")
+marker_tests = Schedule("marker tests", "watching.marker_interval", "conversion", "visits.scatter")
+follow_up_scans = Schedule(
+    "follow-up scans",
+    (("follow_up.early_months", "follow_up.early_interval"), (FOREVER, "follow_up.late_interval")),
+    "last curative treatment",
+    "visits.scatter",
+)
+
+BY_SCAN: tuple[Action, ...] = (Set("marker test", 0),)
+BY_MARKER: tuple[Action, ...] = (Set("marker test", 1),)
+SHOWN = "what the visit shows"
+
+
+def _scan(name: str, schedule: Schedule) -> Visit:
+    return Visit(name, schedule, to=SHOWN, when=something_unseen, does=BY_SCAN)
+
+
+def _false_alarm(name: str, schedule: Schedule, probability: str) -> Visit:
+    return Visit(name, schedule, to="confirmation", when=nothing_unseen, probability=probability)
+
+
+VISITS_WHILE_WATCHED: tuple[TimedExit, ...] = (
+    _scan("watching scan", watching_scans),
+    Visit("marker test", marker_tests, to=SHOWN, when=something_unseen, does=BY_MARKER),
+    _false_alarm("false alarm of a scan", watching_scans, "imaging.false_positive_rate"),
+    _false_alarm("false alarm of a marker", marker_tests, "marker.false_positive_rate"),
+)
+VISITS_AFTER_SURGERY: tuple[TimedExit, ...] = (
+    _scan("follow-up scan", follow_up_scans),
+    _false_alarm("false alarm in follow-up", follow_up_scans, "imaging.false_positive_rate"),
+)
+
+# --- states -----------------------------------------------------------------------------------------------------------
+
+
+def _branch(state: str, *arms: Arm, name: str = "", on_arrival: tuple[Action, ...] = ()) -> State:
+    return State(state, (Branch(name or state, arms),), on_arrival=on_arrival)
+
+
+THERAPY: tuple[State, ...] = (
+    _branch(
+        "start of therapy",
+        Arm(
+            "on conversion therapy",
+            "response.probability",
+            name="will respond",
+            shifted_by={"aggressiveness": "response.log_odds_aggressiveness"},
+            does=(Set("responder", 1),),
+        ),
+        Arm("on conversion therapy", name="will not respond"),
+        name="does the tumour respond",
+    ),
+    State(
+        "on conversion therapy",
+        (
+            Hazard("response", law="response", to="depth of response", since="start of therapy", when=responder),
+            _scan("therapy scan", therapy_scans),
+            planned_end,
+            progression,
+            toxicity,
+            decompensation,
+            death_of_cancer,
+        ),
+    ),
+    _branch(
+        "depth of response",
+        Arm(
+            "responding",
+            "conversion.convertible_share",
+            name="can become resectable",
+            shifted_by={"depth of response": "conversion.log_odds_depth"},
+            does=(Set("convertible", 1),),
+        ),
+        Arm("responding", name="stays unresectable"),
+        name="can it become resectable",
+        on_arrival=(
+            Set("depth of response", Normal(0.0, 1.0)),
+            Add("depth of response", Linear({"aggressiveness": "response.depth_per_aggressiveness"})),
+        ),
+    ),
+    State(
+        "responding",
+        (
+            _scan("therapy scan", therapy_scans),
+            Visit("assessment", therapy_scans, to="resection criteria", when=when("convertible") & nothing_unseen),
+            planned_end,
+            progression,
+            toxicity,
+            decompensation,
+            death_of_cancer,
+        ),
+    ),
+    _branch(
+        "resection criteria",
+        Arm("treated tumour", "conversion.probability_per_assessment", name="criteria met"),
+        Arm(BACK, name="not yet"),
+    ),
+)
+
+CONVERSION: tuple[State, ...] = (
+    _branch(
+        "treated tumour",
+        Arm(
+            "elsewhere",
+            "conversion.dead_share",
+            name="treated tumour dead",
+            shifted_by={"depth of response": "conversion.dead_log_odds_depth"},
+            does=(Set("treated tumour viable", 0),),
+        ),
+        Arm("elsewhere", name="treated tumour viable"),
+        name="is the treated tumour viable",
+        on_arrival=(Mark("conversion"), Set("converted", 1)),
+    ),
+    _branch(
+        "elsewhere",
+        Arm(
+            "converted",
+            "conversion.occult_share",
+            name="occult disease",
+            shifted_by={"aggressiveness": "conversion.occult_log_odds_aggressiveness"},
+            does=(Set("occult disease", 1),),
+        ),
+        Arm("converted", name="no occult disease"),
+        name="is there occult disease",
+    ),
+    State(
+        "converted",
+        (
+            Delay(
+                "surgery.delay",
+                to="surgical decision",
+                since="conversion",
+                when=~when("surgery ruled out"),
+                name="date for surgery",
+            ),
+            *VISITS_WHILE_WATCHED,
+            planned_end,
+            *TUMOUR_EVENTS,
+            sterilisation,
+            toxicity,
+            decompensation,
+            death_of_cancer,
+        ),
+    ),
+    _branch(
+        "surgical decision",
+        Arm(
+            "converted",
+            "surgery.declined_share",
+            name="declines surgery",
+            shifted_by={"depth of response": "surgery.declined_log_odds_depth"},
+            does=(Set("surgery ruled out", 1),),
+        ),
+        Arm(
+            "converted",
+            "surgery.unfit_share",
+            name="unfit for surgery",
+            shifted_by={"months on therapy": "surgery.unfit_log_odds_per_month_on_therapy"},
+            does=(Set("surgery ruled out", 1),),
+        ),
+        Arm("wash-out", name="accepts surgery", does=DRUGS_STOP),
+        on_arrival=(MONTHS_ON_THERAPY,),
+    ),
+)
+
+SURGERY: tuple[State, ...] = (
+    State(
+        "wash-out",
+        (
+            Delay("surgery.wash_out", to="awaiting surgery", name="drugs washed out"),
+            *TUMOUR_EVENTS,
+            decompensation,
+            death_of_cancer,
+        ),
+    ),
+    State(
+        "awaiting surgery",
+        (
+            Service("theatre slot", "surgery.theatre_wait", to="resection"),
+            *TUMOUR_EVENTS,
+            decompensation,
+            death_of_cancer,
+        ),
+    ),
+    _branch(
+        "resection",
+        Arm(
+            "dead around an operation",
+            "resection.death",
+            name="perioperative death",
+            shifted_by={"months on therapy": "resection.death_log_odds_per_month_on_therapy"},
+        ),
+        Arm("what the surgeon finds", name="survives the operation"),
+    ),
+    _branch(
+        "what the surgeon finds",
+        Arm("margin", 1.0, name="nothing unseen elsewhere", when=~unseen_elsewhere),
+        Arm(
+            "margin",
+            "resection.found_and_resected",
+            name="found and resected too",
+            when=unseen_elsewhere,
+            does=(Set("unseen outgrowth", 0), Set("unseen new primary", 0)),
+        ),
+        Arm(
+            "next-line therapy",
+            "resection.found_and_abandoned",
+            name="operation abandoned",
+            when=unseen_elsewhere,
+            does=DISEASE_SEEN,
+        ),
+        Arm("margin", name="stays hidden"),
+    ),
+    _branch(
+        "margin",
+        Arm("specimen", "resection.r1_share", name="R1", does=(Set("viable remnant", 1, when=viable),)),
+        Arm("specimen", name="R0"),
+        on_arrival=(
+            Mark("last curative treatment"),
+            Set("operated", 1),
+            Set("tumour in place", 0),
+            Set("unseen local regrowth", 0),
+            *AGE_OF_WHAT_STAYS,
+        ),
+    ),
+    _branch(
+        "specimen",
+        Arm("recovery", 1.0, name="pathological complete response", when=~viable),
+        Arm("recovery", 1.0, name="viable tumour in the specimen", when=viable),
+    ),
+    _branch(
+        "recovery",
+        Arm(
+            "disease left behind",
+            "resection.major_complication",
+            name="major complication",
+            does=(Set("major complication", 1),),
+        ),
+        Arm("disease left behind", name="no major complication"),
+    ),
+    _branch(
+        "disease left behind",
+        Arm("after surgery", 1.0, name="first treatment: as it was", when=~when("relapse treated")),
+        Arm("after surgery", 1.0, name="still occult disease", when=when("relapse treated") & occult),
+        Arm(
+            "after surgery",
+            "relapse.occult_again_share",
+            name="occult disease again",
+            when=when("relapse treated") & ~occult,
+            does=(Set("occult disease", 1),),
+        ),
+        Arm("after surgery", name="no occult disease now"),
+    ),
+    State("after surgery", (*VISITS_AFTER_SURGERY, *TUMOUR_EVENTS, decompensation, death_of_cancer)),
+)
+
+RELAPSE: tuple[State, ...] = (
+    _branch(
+        SHOWN,
+        Arm("disease seen", "imaging.sensitivity", name="seen on the scan", when=~when("marker test")),
+        Arm("disease seen", "marker.sensitivity", name="seen by the marker", when="marker test"),
+        Arm(BACK, name="missed"),
+    ),
+    _branch(
+        "confirmation",
+        Arm("disease seen", "imaging.false_alarm_believed", name="false alarm believed"),
+        Arm(BACK, name="false alarm cleared"),
+    ),
+    _branch(
+        "disease seen",
+        Arm("relapse under therapy", 1.0, name="progression seen", when=~converted),
+        Arm("relapse while watched", 1.0, name="relapse seen while watched", when=converted & in_place),
+        Arm("relapse after surgery", 1.0, name="relapse seen after surgery", when=converted & ~in_place),
+        on_arrival=(
+            Set("age of relapse", 0),
+            Set("age of relapse", TimeSince("unseen since"), when=something_unseen),
+        ),
+    ),
+    _branch(
+        "relapse under therapy",
+        Arm("supportive care", "relapse.supportive_share", name="too ill for more", does=DISEASE_SEEN),
+        Arm("next-line therapy", name="next line after progression", does=DISEASE_SEEN),
+        name="what follows progression",
+    ),
+    _branch(
+        "relapse while watched",
+        Arm(
+            "salvage decision",
+            "salvage.curable_share",
+            name="salvage surgery offered",
+            shifted_by={
+                "age of relapse": "relapse.curable_log_odds_per_month",
+                "unseen outgrowth": "relapse.curable_log_odds_outgrowth",
+            },
+            does=(RELAPSE_TREATED,),
+        ),
+        Arm("next-line therapy", name="window lost", does=DISEASE_SEEN),
+        name="what follows a relapse while watched",
+    ),
+    _branch(
+        "salvage decision",
+        Arm("next-line therapy", "salvage.declined_share", name="declines salvage", does=DISEASE_SEEN),
+        Arm(
+            "next-line therapy",
+            "surgery.unfit_share",
+            name="unfit for salvage",
+            shifted_by={"months on therapy": "surgery.unfit_log_odds_per_month_on_therapy"},
+            does=DISEASE_SEEN,
+        ),
+        Arm("wash-out", name="accepts salvage", does=DRUGS_STOP),
+        on_arrival=(MONTHS_ON_THERAPY,),
+    ),
+    _branch(
+        "relapse after surgery",
+        Arm(
+            "curative treatment again",
+            "repeat.curable_share",
+            name="curative treatment again",
+            shifted_by={
+                "age of relapse": "relapse.curable_log_odds_per_month",
+                "unseen outgrowth": "relapse.curable_log_odds_outgrowth",
+            },
+        ),
+        Arm("supportive care", "relapse.supportive_share", name="supportive care only", does=DISEASE_SEEN),
+        Arm("next-line therapy", name="next line after relapse", does=DISEASE_SEEN),
+        name="what follows a relapse after surgery",
+    ),
+    _branch(
+        "curative treatment again",
+        Arm("dead around an operation", "repeat.death", name="death around repeat treatment"),
+        Arm(
+            "disease left behind",
+            name="relapse removed",
+            does=(
+                RELAPSE_TREATED,
+                *NOTHING_LEFT_UNSEEN,
+                Set("viable remnant", 0),
+                Mark("last curative treatment"),
+            ),
+        ),
+        name="repeat treatment",
+    ),
+    State("next-line therapy", (*TUMOUR_EVENTS, decompensation, death_of_cancer)),
+    State("supportive care", (*TUMOUR_EVENTS, decompensation, _death_of_cancer(supportive=True))),
+    State(
+        "decompensated liver",
+        (
+            Hazard("death of liver failure", law="death of liver failure", to="dead of liver failure"),
+            *TUMOUR_EVENTS,
+            death_of_cancer,
+        ),
+    ),
+)
+
+LAWS = {
+    "response": Law(Exponential.from_median, {"median_months": "response.median_time"}),
+    "progression": Law(
+        Weibull.from_median, {"median_months": "progression.median_of_non_responders", "shape": "progression.shape"}
+    ),
+    "local regrowth": Law(Weibull.from_median, {"median_months": "regrowth.median", "shape": "regrowth.shape"}),
+    "occult outgrowth": Law(LogNormal.from_median, {"median_months": "outgrowth.median", "log_sd": "outgrowth.log_sd"}),
+    "new primary": Law(Exponential, {"rate_per_month": "new_primary.rate"}),
+    "sterilisation": Law(Exponential, {"rate_per_month": "sterilisation.rate"}),
+    "toxicity": Law(Exponential, {"rate_per_month": "toxicity.rate"}),
+    "decompensation": Law(
+        Weibull.from_median, {"median_months": "decompensation.median", "shape": "decompensation.shape"}
+    ),
+    "death after progression": Law(
+        Weibull.from_median, {"median_months": "death.median_after_progression", "shape": "death.shape"}
+    ),
+    "death after relapse": Law(
+        Weibull.from_median, {"median_months": "death.median_after_relapse", "shape": "death.shape"}
+    ),
+    "death of liver failure": Law(Exponential.from_median, {"median_months": "death.median_after_decompensation"}),
+}
+
+ATTRIBUTES: Mapping[str, Value] = {
+    "age": Normal("population.age_mean", "population.age_sd", "population.age_low", "population.age_high"),
+    "male": Bernoulli("population.male_share"),
+    "aggressiveness": Normal(0.0, 1.0),
+    "responder": 0,
+    "depth of response": 0,
+    "convertible": 0,
+    "converted": 0,
+    "off drugs": 0,
+    "months on therapy": 0,
+    "tumour in place": 1,
+    "treated tumour viable": 1,
+    "occult disease": 0,
+    "viable remnant": 0,
+    "surgery ruled out": 0,
+    "operated": 0,
+    "major complication": 0,
+    "unseen progression": 0,
+    "unseen local regrowth": 0,
+    "unseen outgrowth": 0,
+    "unseen new primary": 0,
+    "disease seen": 0,
+    "marker test": 0,
+    "age of relapse": 0,
+    "age of outgrowth": 0,
+    "age of new primary": 0,
+    "older by": 0,
+    "relapse treated": 0,
+}
+
+EPOCHS = (
+    Epoch("birth"),
+    Epoch("start of therapy"),
+    Epoch("conversion"),
+    Epoch("last curative treatment"),
+    Epoch("disease since"),
+    Epoch("unseen since"),
+    *(Epoch(f"{name} since") for name in EVERYTHING_UNSEEN),
+)
+
+MONTHS_BEFORE_BIRTHDAY = -12.0
+
+
+def hcc_pathway(life_table_female: PiecewiseExponential, life_table_male: PiecewiseExponential) -> Pathway:
+    """The pathway with the background mortality of a population (laws on the clock of age in months)."""
+    return Pathway(
+        title="Conversion therapy for hepatocellular carcinoma",
+        start="start of therapy",
+        states=(*THERAPY, *CONVERSION, *SURGERY, *RELAPSE, *(State(name, final=True) for name in DEATHS)),
+        laws={**LAWS, "life table, female": life_table_female, "life table, male": life_table_male},
+        attributes=ATTRIBUTES,
+        epochs=EPOCHS,
+        at_start=(
+            Mark("birth", shift=Linear({"age": MONTHS_BEFORE_BIRTHDAY})),
+            Mark("start of therapy"),
+        ),
+        everywhere=(death_of_other_causes,),
+    )
