@@ -1,0 +1,125 @@
+"""What is asked of a history: populations with their time zero, endpoints, shares and times.  Data only.
+
+A thing *happens* where a stay ends by one of the exits `ended_by`, or where a patient comes into one of the states
+`entering`.  Being in a state at the very start of the record is coming into it.  An in-place exit, or a branch that
+sends a patient `back`, reads like coming into the state; since only the first time counts, and he came into it before,
+this moves nothing, unless his time zero is in between.
+"""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import TypeVar
+
+TO_HORIZON = math.inf
+"""The restriction time that stands for the horizon, whatever it is."""
+
+
+@dataclass(frozen=True)
+class Population:
+    """Whose outcomes, and from when: everybody from the start, or those who come into `entering`, from the first time.
+
+    Time zero is a place in the record, not only a time: what happened earlier on the way at the same instant is past.
+    """
+
+    name: str
+    meaning: str
+    entering: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Reported:
+    """What is reported has a name and a meaning, and is reported for the populations `of`; for all if that is empty."""
+
+    name: str
+    meaning: str
+    of: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Happening(_Reported):
+    entering: tuple[str, ...] = ()
+    ended_by: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for field, names in (("entering", self.entering), ("ended_by", self.ended_by)):
+            if isinstance(names, str):
+                raise TypeError(f"'{self.name}': {field} is a tuple of names, not one text: ({names!r},)")
+        if not self.entering and not self.ended_by:
+            raise ValueError(f"'{self.name}' can never happen: it names neither states to enter nor exits to end by")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint(_Happening):
+    """The months from time zero until it first happens; whoever the horizon finds without it has not had it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share(_Happening):
+    """The share of patients to whom it ever happens, from time zero to the horizon; with `never` to whom it does not.
+
+    With `among` the share is of those patients only who also count in the share of that name.
+    """
+
+    among: str | None = None
+    never: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeIn(_Reported):
+    """Mean months from time zero spent in any of the states."""
+
+    states: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if isinstance(self.states, str) or not self.states:
+            raise TypeError(f"'{self.name}': states is a tuple of at least one name")
+
+
+R = TypeVar("R", bound=_Reported)
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """Everything that is asked, with the times at which survival is read off and to which means are restricted.
+
+    Histories end at the horizon, counted from the start.  Who belongs to a population from a later time zero is
+    followed for less, and not everybody for the same time.  The rule is one common follow-up: a landmark, a median, a
+    restricted mean or a time in states is reported only if it lies within the shortest follow-up of the population's
+    members (`TO_HORIZON`, so, only where all are followed from the start).  Shares are reported always; they mean
+    "before the horizon", a date counted from the patient's start.
+    """
+
+    populations: tuple[Population, ...]
+    endpoints: tuple[Endpoint, ...] = ()
+    shares: tuple[Share, ...] = ()
+    times: tuple[TimeIn, ...] = ()
+    landmarks_months: tuple[float, ...] = (12, 24, 36, 60, 120)
+    restrictions_months: tuple[float, ...] = (60, 120, 240, TO_HORIZON)
+
+    def __post_init__(self) -> None:
+        populations = [p.name for p in self.populations]
+        reported: list[_Reported] = [*self.endpoints, *self.shares, *self.times]
+        for names in (populations, [r.name for r in reported]):
+            if twice := [name for name, count in Counter(names).items() if count > 1]:
+                raise ValueError(f"defined twice: {', '.join(twice)}")
+        if unknown := {name for r in reported for name in r.of} - set(populations):
+            raise ValueError(f"reported for populations that are not defined: {', '.join(sorted(unknown))}")
+        if unknown := {s.among for s in self.shares if s.among} - {s.name for s in self.shares}:
+            raise ValueError(f"a share among shares that are not defined: {', '.join(sorted(unknown))}")
+        if not all(0 < t < math.inf for t in self.landmarks_months) or not all(t > 0 for t in self.restrictions_months):
+            raise ValueError("landmarks and restriction times are positive numbers of months; landmarks are finite")
+
+    def landmarks_within(self, horizon_months: float) -> tuple[float, ...]:
+        """The landmarks that a patient followed from the start can reach, in rising order."""
+        return tuple(sorted({float(t) for t in self.landmarks_months if t <= horizon_months}))
+
+    def restrictions_within(self, horizon_months: float) -> tuple[float, ...]:
+        """The restriction times up to the horizon, in rising order, `TO_HORIZON` replaced by it."""
+        times = (horizon_months if t == TO_HORIZON else float(t) for t in self.restrictions_months)
+        return tuple(sorted({t for t in times if t <= horizon_months}))
+
+
+def reported_for(population: Population, what: tuple[R, ...]) -> list[R]:
+    """Those of the endpoints, shares or times that are reported for this population, in order."""
+    return [r for r in what if not r.of or population.name in r.of]

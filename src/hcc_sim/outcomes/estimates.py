@@ -1,0 +1,276 @@
+"""From tallies to numbers with their Monte-Carlo errors, alone and strategy against strategy.
+
+Every error comes from one device, the delete-a-group jackknife over the 100 groups (patient mod 100): the estimate is
+formed again without each group, se^2 = (G - 1)/G sum over g of (theta_g - mean of theta_g)^2.  That is the jackknife
+of Efron and Stein (1981), Annals of Statistics 9, 586-596, doi:10.1214/aos/1176345462, with groups of patients in the
+place of observations.  For medians, which are not smooth, it holds if the groups are large: Shao and Wu (1989), Annals
+of Statistics 17, 1176-1197, doi:10.1214/aos/1176347263, ask for more than the square root of n patients left out,
+n > 10,000 here; with fewer the error of a median is rough.  Contrasts are paired, because a group holds the same
+patients under every strategy.  What happened to nobody, or to everybody, has error 0: no group can tell otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hcc_sim.outcomes.definitions import Endpoint, Population, reported_for
+from hcc_sim.outcomes.tally import GROUPS, Floats, Integers, Tally
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WITHIN = 1.96
+"""Standard errors from an estimate to either end of its 95% interval."""
+
+CURVE_POINTS = 500
+"""At most so many points of a curve are kept, closer together in early months."""
+
+_CURVE_COLUMNS = ["strategy", "population", "outcome", "months", "value", "low", "high"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One outcome in one population: `estimates[0]` from all patients, `estimates[1 + g]` from all but group g."""
+
+    population: str
+    outcome: str
+    unit: str
+    estimates: Floats
+    remark: str = ""
+    """Why the value or its error is missing, if it is."""
+
+    @property
+    def value(self) -> float:
+        """The estimate from all patients; NaN where there is none."""
+        return float(self.estimates[0])
+
+    @property
+    def mc_se(self) -> float:
+        """Its Monte-Carlo standard error; NaN where a group is empty."""
+        return float(jackknife_se(self.estimates[1:]))
+
+
+def jackknife_se(without: Floats) -> Floats:
+    """The standard error from the estimates without each group (first axis): sqrt((G - 1)/G sum (theta_g - mean)^2)."""
+    groups = without.shape[0]
+    return np.sqrt((groups - 1) / groups * np.sum((without - without.mean(axis=0)) ** 2, axis=0))
+
+
+def estimates(tally: Tally) -> list[Estimate]:
+    """All outcomes of all populations, in the order of their definitions; what follow-up cannot tell is left out."""
+    return [estimate for population in tally.definitions.populations for estimate in _of(population, tally)]
+
+
+def summary(tallies: Mapping[str, Tally]) -> pd.DataFrame:
+    """One row for each strategy, population and outcome: value, mc_se, low, high (value -+ 1.96 mc_se), unit."""
+    import pandas as pd
+
+    _check_comparable(tallies)
+    rows = [
+        (strategy, e.population, e.outcome, *_with_interval(e.estimates), e.unit)
+        for strategy, tally in tallies.items()
+        for e in estimates(tally)
+    ]
+    return pd.DataFrame(rows, columns=["strategy", "population", "outcome", "value", "mc_se", "low", "high", "unit"])
+
+
+def contrasts(tallies: Mapping[str, Tally]) -> pd.DataFrame:
+    """One row for each population, outcome and pair of strategies: difference = `strategy` minus `versus`.
+
+    Of each pair the later in order is `strategy`, the earlier `versus`.  An outcome that is left out under one
+    strategy has no contrast.  Whether both describe the same patients is told by `same_patients`.
+    """
+    import pandas as pd
+
+    _check_comparable(tallies)
+    found = {name: {(e.population, e.outcome): e for e in estimates(tally)} for name, tally in tallies.items()}
+    outcomes = dict.fromkeys(key for of_one in found.values() for key in of_one)
+    rows = []
+    for population, outcome in outcomes:
+        for versus, strategy in combinations(tallies, 2):
+            one, other = (found[name].get((population, outcome)) for name in (strategy, versus))
+            if one is not None and other is not None:
+                difference = _with_interval(one.estimates - other.estimates)
+                rows.append((population, outcome, strategy, versus, *difference, one.unit))
+    return pd.DataFrame(
+        rows,
+        columns=["population", "outcome", "strategy", "versus", "difference", "mc_se", "low", "high", "unit"],
+    )
+
+
+def curves(tallies: Mapping[str, Tally]) -> pd.DataFrame:
+    """Survival without the endpoint at the end of at most 500 days, within the population's follow-up.
+
+    Columns strategy, population, outcome, months, value, low, high.  Points stand closer in early months (day
+    proportional to the square of its number) and are the same for all strategies.
+    """
+    import pandas as pd
+
+    _check_comparable(tallies)
+    frames = []
+    for strategy, tally in tallies.items():
+        last = len(tally.grid_months) - 1
+        points = np.unique(np.rint(last * np.linspace(0.0, 1.0, CURVE_POINTS) ** 2).astype(np.intp))
+        for population in tally.definitions.populations:
+            kept = points[points < _known_days(population, tally)]
+            for endpoint in reported_for(population, tally.definitions.endpoints):
+                free, members = _event_free(population, endpoint, tally)
+                value, _, low, high = _with_interval(_ratio(free[:, kept], members[:, np.newaxis]))
+                if np.any(tally.members[population.name] == 0):
+                    low = high = np.full(len(kept), np.nan)
+                columns = (strategy, population.name, endpoint.name, tally.grid_months[kept], value, low, high)
+                frames.append(pd.DataFrame(dict(zip(_CURVE_COLUMNS, columns, strict=True))))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=_CURVE_COLUMNS)
+
+
+def same_patients(tallies: Mapping[str, Tally]) -> dict[str, bool]:
+    """For each population, whether it holds the same patients with the same time zero under every strategy."""
+    _check_comparable(tallies)
+    populations = next(iter(tallies.values())).definitions.populations if tallies else ()
+    return {p.name: len({tally.digest(p.name) for tally in tallies.values()}) == 1 for p in populations}
+
+
+def notes(tallies: Mapping[str, Tally]) -> tuple[str, ...]:
+    """What a reader of the tables must be told: outcomes left out, values or errors missing, each with its reason."""
+    said: dict[str, list[str]] = {}
+    for strategy, tally in tallies.items():
+        for population in tally.definitions.populations:
+            for note in _notes_on(population, tally):
+                said.setdefault(f"{population.name}: {note}.", []).append(strategy)
+    return tuple(
+        note if len(strategies) == len(tallies) else f"{', '.join(strategies)}: {note}"
+        for note, strategies in said.items()
+    )
+
+
+def _notes_on(population: Population, tally: Tally) -> Iterator[str]:
+    if left_out := _left_out(population, tally):
+        follow_up = tally.follow_up_months[population.name]
+        times = ", ".join(f"{t:g}" for t in left_out)
+        yield f"not everybody is followed for longer than {follow_up:.1f} months, so nothing is told at {times} months"
+    remarks: dict[str, list[str]] = {}
+    for e in _of(population, tally):
+        if e.remark:
+            remarks.setdefault(e.remark, []).append(e.outcome)
+    yield from (f"{remark}: {'; '.join(outcomes)}" for remark, outcomes in remarks.items())
+
+
+def _of(population: Population, tally: Tally) -> Iterator[Estimate]:
+    """The outcomes of one population: endpoints, shares, times."""
+    name = population.name
+    restrictions = [r for r in tally.restrictions_months if r <= tally.follow_up_months[name]]
+    members = _whole_and_without(tally.members[name])
+    for endpoint in reported_for(population, tally.definitions.endpoints):
+        yield from _from_curve(population, endpoint, tally)
+        for r in restrictions:
+            mean = _ratio(_whole_and_without(tally.months[name, endpoint.name, r]), members)
+            outcome = f"{endpoint.name}: restricted mean to {r:g} months"
+            yield _estimate(name, outcome, "months", mean, tally.members[name])
+    for share in reported_for(population, tally.definitions.shares):
+        at_risk = tally.at_risk[name, share.name]
+        part = _ratio(_whole_and_without(tally.happened[name, share.name]), _whole_and_without(at_risk))
+        yield _estimate(name, share.name, "share", part, at_risk)
+    for time in reported_for(population, tally.definitions.times):
+        for r in restrictions:
+            mean = _ratio(_whole_and_without(tally.months[name, time.name, r]), members)
+            yield _estimate(name, f"{time.name}: to {r:g} months", "months", mean, tally.members[name])
+
+
+def _from_curve(population: Population, endpoint: Endpoint, tally: Tally) -> Iterator[Estimate]:
+    """Median and landmarks, both interpolated linearly between the ends of days."""
+    free, members = _event_free(population, endpoint, tally)
+    known = _known_days(population, tally)
+    grid = tally.grid_months[:known]
+    groups = tally.members[population.name]
+    median = _median(free[:, :known], members, grid)
+    yield _estimate(
+        population.name, f"{endpoint.name}: median", "months", median, groups, "survival stays above one half"
+    )
+    for landmark in tally.landmarks_months:
+        if landmark > grid[-1]:
+            continue
+        day = max(int(np.searchsorted(grid, landmark)), 1)
+        part = (landmark - grid[day - 1]) / (grid[day] - grid[day - 1])
+        at = _ratio(free[:, day - 1] + part * (free[:, day] - free[:, day - 1]), members)
+        yield _estimate(population.name, f"{endpoint.name}: at {landmark:g} months", "share", at, groups)
+
+
+def _median(free: Integers, members: Integers, grid: Floats) -> Floats:
+    """For each row of patients still free of the event by day: when half of the members are.  NaN if more stay free."""
+    reached = 2 * free <= members[:, np.newaxis]
+    row = np.arange(len(free))
+    day = np.argmax(reached, axis=1)
+    before = np.maximum(day - 1, 0)
+    fell = np.maximum(free[row, before] - free[row, day], 1)
+    part = (free[row, before] - members / 2) / fell
+    months = np.where(day == 0, 0.0, grid[before] + part * (grid[day] - grid[before]))
+    return np.where(reached[row, day] & (members > 0), months, np.nan)
+
+
+def _event_free(population: Population, endpoint: Endpoint, tally: Tally) -> tuple[Integers, Integers]:
+    """Patients free of the event at the end of each day (101 x days + 1), and all: whole, then without each group."""
+    members = tally.members[population.name]
+    events = np.cumsum(tally.days[population.name, endpoint.name], axis=1, dtype=np.int64)
+    return _whole_and_without(members[:, np.newaxis] - events), _whole_and_without(members)
+
+
+def _known_days(population: Population, tally: Tally) -> int:
+    """How many points of the day grid lie within everybody's follow-up."""
+    return int(np.searchsorted(tally.grid_months, tally.follow_up_months[population.name], side="right"))
+
+
+def _left_out(population: Population, tally: Tally) -> list[float]:
+    """Landmarks and restriction times that lie beyond the population's shortest follow-up."""
+    last_day = tally.grid_months[_known_days(population, tally) - 1]
+    landmarks = {t for t in tally.landmarks_months if t > last_day}
+    beyond = {t for t in tally.restrictions_months if t > tally.follow_up_months[population.name]}
+    return sorted(landmarks | beyond)
+
+
+def _estimate(
+    population: str, outcome: str, unit: str, values: Floats, groups: Integers, if_missing: str = ""
+) -> Estimate:
+    """An estimate whose error is left out if a group is empty, with the reason of what is missing."""
+    remark = ""
+    if empty := int(np.count_nonzero(groups == 0)):
+        values = np.where(np.arange(len(values)) == 0, values, np.nan)
+        remark = f"{empty} of {GROUPS} groups are empty, so no standard error"
+    if not groups.any():
+        remark = "there is nobody to tell it of"
+    elif math.isnan(values[0]):
+        remark = if_missing
+    elif not remark and np.isnan(values).any():
+        remark = f"no standard error, because without some group {if_missing}"
+    return Estimate(population, outcome, unit, values, remark)
+
+
+def _with_interval(values: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Value, standard error and the ends of the 95% interval from estimates with all and without each group."""
+    error = jackknife_se(values[1:])
+    return values[0], error, values[0] - WITHIN * error, values[0] + WITHIN * error
+
+
+def _whole_and_without(by_group: NDArray[Any]) -> NDArray[Any]:
+    """Sums over all groups, then over all but each: (100, ...) becomes (101, ...)."""
+    whole = by_group.sum(axis=0)[np.newaxis]
+    return np.concatenate([whole, whole - by_group])
+
+
+def _ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:
+    """NaN where there is nobody."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(numerator / denominator, np.float64)
+
+
+def _check_comparable(tallies: Mapping[str, Tally]) -> None:
+    """ValueError if the tallies do not ask the same of the same number of patients over the same time."""
+    asked = [(t.definitions, t.horizon_months, t.first_patient, t.patients) for t in tallies.values()]
+    if any(a != asked[0] for a in asked):
+        raise ValueError("strategies can be compared only with the same definitions, horizon and patients")

@@ -1,0 +1,255 @@
+"""Counts what happened, chunk after chunk of stays, in memory that does not grow with the number of patients.
+
+Everything is kept per group (patient mod 100), so that errors can be estimated by leaving groups out.  What can be
+counted is counted in integers; months are added block by block in patient order, so that no chunking changes a bit.
+"""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hcc_sim.errors import nearest
+from hcc_sim.history import BLOCK, Stays
+from hcc_sim.outcomes.definitions import Definitions, Population, reported_for
+from hcc_sim.units import DAYS_PER_MONTH
+
+GROUPS = 100
+"""Groups of patients, patient mod 100; a block holds the same number of each."""
+
+_DAY_SLACK = 1e-6
+"""How much of a day an event may come after the end of a day, by rounding, and still count in that day."""
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Zero:
+    """Where each patient of the chunk belongs to a population, and from where in the record on."""
+
+    member: Bools
+    months: Floats
+    """Time zero; 0 for those who do not belong."""
+    first_end: Integers
+    """The first row whose end counts; beyond the record for those who do not belong."""
+    first_stay: Integers
+    """The first row in which time counts."""
+    at_start: Bools
+    """Members whose time zero is the start of the record, so that being there already counts."""
+
+
+class _Record:
+    """One chunk, row by row: which patient a row belongs to, and what happens at its end or at the start."""
+
+    def __init__(self, stays: Stays, starts: Integers, codes: int) -> None:
+        self.left = stays.left_months
+        self.entered = stays.entered_months
+        self.state = stays.state.astype(np.intp)
+        self.starts = starts
+        self.patient = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(stays)))
+        self.ending = (stays.next_state.astype(np.intp) + 1) * codes + stays.ended_by + 1
+        self.starting = (self.state[starts] + 1) * codes
+
+    def rows(self, table: Bools) -> Integers:
+        return np.flatnonzero(table[self.ending])
+
+    def first(self, rows: Integers, zero: _Zero) -> tuple[Integers, Integers]:
+        """The patients who have one of the rows at or after time zero, and the first of these rows."""
+        patient = self.patient[rows]
+        counts = rows >= zero.first_end[patient]
+        rows, patient = rows[counts], patient[counts]
+        is_first = np.diff(patient, prepend=-1) != 0
+        return patient[is_first], rows[is_first]
+
+
+class Tally:
+    """What `definitions` ask of the patients added so far, per group.
+
+    `members[population]` counts (100 groups).  `days[population, endpoint]` counts events by day (100 x days + 1):
+    column 0 those at time zero, column d those after the end of day d - 1 and up to the end of day d.
+    `months[population, outcome, restriction]` are sums of months (100), which mean something only for restrictions
+    within the follow-up.  `happened[population, share]` are counts (100) of those it happened to, `at_risk` of those it
+    is a share of.  `follow_up_months[population]` is the shortest follow-up of a member.  `grid_months` is time at the
+    end of each day from 0 on; the last day ends at the horizon.  Unknown names raise ValueError.
+    """
+
+    def __init__(
+        self, definitions: Definitions, state_names: Sequence[str], exit_names: Sequence[str], horizon_months: float
+    ) -> None:
+        if not 0 < horizon_months < math.inf:
+            raise ValueError(f"the horizon is a positive number of months, not {horizon_months}")
+        self.definitions = definitions
+        self.horizon_months = float(horizon_months)
+        self.landmarks_months = definitions.landmarks_within(self.horizon_months)
+        self.restrictions_months = definitions.restrictions_within(self.horizon_months)
+        self.patients = 0
+        self.first_patient: int | None = None
+        self._states = list(state_names)
+        self._exits = list(exit_names)
+        self._tables = {
+            what.name: self._table(what.entering, what.ended_by)
+            for what in (*definitions.endpoints, *definitions.shares)
+        }
+        self._entries = {p.name: self._table((p.entering,), ()) for p in definitions.populations if p.entering}
+        self._inside = {t.name: _among(self._states, t.states, "state") for t in definitions.times}
+
+        day_count = max(math.ceil(self.horizon_months * DAYS_PER_MONTH - _DAY_SLACK), 1)
+        self.grid_months = np.append(np.arange(day_count) / DAYS_PER_MONTH, self.horizon_months)
+        self.members: dict[str, Integers] = {}
+        self.follow_up_months: dict[str, float] = {}
+        self.days: dict[tuple[str, str], NDArray[np.int32]] = {}
+        self.months: dict[tuple[str, str, float], Floats] = {}
+        self.happened: dict[tuple[str, str], Integers] = {}
+        self.at_risk: dict[tuple[str, str], Integers] = {}
+        self._digests = {p.name: hashlib.blake2b(digest_size=16) for p in definitions.populations}
+        for population in definitions.populations:
+            self.members[population.name] = np.zeros(GROUPS, np.int64)
+            self.follow_up_months[population.name] = self.horizon_months
+            for endpoint in reported_for(population, definitions.endpoints):
+                self.days[population.name, endpoint.name] = np.zeros((GROUPS, day_count + 1), np.int32)
+            for share in reported_for(population, definitions.shares):
+                self.happened[population.name, share.name] = np.zeros(GROUPS, np.int64)
+                self.at_risk[population.name, share.name] = np.zeros(GROUPS, np.int64)
+            for outcome in (
+                *reported_for(population, definitions.endpoints),
+                *reported_for(population, definitions.times),
+            ):
+                for restriction in self.restrictions_months:
+                    self.months[population.name, outcome.name, restriction] = np.zeros(GROUPS)
+
+    def digest(self, population: str) -> str:
+        """A fingerprint of who belongs to the population and of each member's time zero, to the last bit."""
+        return self._digests[population].hexdigest()
+
+    def add(self, stays: Stays, first_patient: int, patients: int) -> None:
+        """Count the stays of `patients` patients from `first_patient` on: all of theirs, in order of patient and time.
+
+        Chunks come in order without gaps, each beginning at a multiple of 1,000.  ValueError if they do not, if a
+        patient has no stay, or if a stay ends after the horizon.
+        """
+        if first_patient % BLOCK or (
+            self.first_patient is not None and first_patient != self.first_patient + self.patients
+        ):
+            raise ValueError(
+                f"chunks come in order and begin at a multiple of {BLOCK}; patient {first_patient} does not"
+            )
+        starts = np.flatnonzero(np.diff(stays.patient, prepend=stays.patient[:1] + np.uint64(1)))
+        expected = np.arange(patients, dtype=np.uint64) + np.uint64(first_patient)
+        if patients < 1 or not np.array_equal(stays.patient[starts], expected):
+            raise ValueError(
+                f"not the stays of the {patients} patients from {first_patient} on, each with at least one"
+            )
+        if not stays.left_months.max() <= self.horizon_months:
+            raise ValueError(f"a stay ends after the horizon of {self.horizon_months} months, or at no time at all")
+
+        self.first_patient = first_patient if self.first_patient is None else self.first_patient
+        self.patients += patients
+        record = _Record(stays, starts, len(self._exits) + 1)
+        rows = {name: record.rows(table) for name, table in self._tables.items()}
+        for population in self.definitions.populations:
+            zero = self._zero(population, record)
+            self._count_members(population.name, zero, expected)
+            self._add_endpoints(population, zero, record, rows)
+            self._add_shares(population, zero, record, rows)
+            self._add_times(population, zero, record)
+
+    def _zero(self, population: Population, record: _Record) -> _Zero:
+        patients, beyond = len(record.starts), len(record.left)
+        everybody = np.ones(patients, np.bool_)
+        start = record.entered[record.starts]
+        from_start = _Zero(everybody, start, record.starts, record.starts, everybody)
+        if population.entering is None:
+            return from_start
+        table = self._entries[population.name]
+        at_start = table[record.starting]
+        first_end = np.full(patients, beyond)
+        months = np.zeros(patients)
+        patient, row = record.first(record.rows(table), from_start)
+        first_end[patient], months[patient] = row, record.left[row]
+        first_stay = first_end + 1
+        for ours, of_the_start in ((first_end, record.starts), (first_stay, record.starts), (months, start)):
+            np.copyto(ours, of_the_start, where=at_start)
+        return _Zero(first_end < beyond, months, first_end, first_stay, at_start)
+
+    def _count_members(self, population: str, zero: _Zero, ids: NDArray[np.uint64]) -> None:
+        self.members[population] += _by_group(zero.member)
+        months = zero.months[zero.member] + 0.0
+        if len(months):
+            shortest = self.horizon_months - float(months.max())
+            self.follow_up_months[population] = min(self.follow_up_months[population], shortest)
+        # Patient beside time, so that the fingerprint does not know where chunks end.
+        entries = np.column_stack([ids[zero.member].astype("<u8"), months.astype("<f8").view("<u8")])
+        self._digests[population].update(entries.tobytes())
+
+    def _add_endpoints(self, population: Population, zero: _Zero, record: _Record, rows: dict[str, Integers]) -> None:
+        for endpoint in reported_for(population, self.definitions.endpoints):
+            until = np.full(len(record.starts), np.inf)
+            patient, row = record.first(rows[endpoint.name], zero)
+            until[patient] = record.left[row] - zero.months[patient]
+            until[self._tables[endpoint.name][record.starting] & zero.at_start] = 0.0
+
+            had = np.flatnonzero(until < np.inf)
+            day = np.maximum(np.ceil(until[had] * DAYS_PER_MONTH - _DAY_SLACK), 0).astype(np.intp)
+            days = self.days[population.name, endpoint.name]
+            np.add.at(days.reshape(-1), had % GROUPS * days.shape[1] + day, np.int32(1))
+            for restriction in self.restrictions_months:
+                lived = np.where(zero.member, np.minimum(until, restriction), 0.0)
+                _add_in_blocks(self.months[population.name, endpoint.name, restriction], lived)
+
+    def _add_shares(self, population: Population, zero: _Zero, record: _Record, rows: dict[str, Integers]) -> None:
+        counts: dict[str, Bools] = {}
+        for share in self.definitions.shares:
+            happened = self._tables[share.name][record.starting] & zero.at_start
+            happened[record.first(rows[share.name], zero)[0]] = True
+            counts[share.name] = zero.member & (happened != share.never)
+        for share in reported_for(population, self.definitions.shares):
+            of = counts[share.among] if share.among else zero.member
+            self.at_risk[population.name, share.name] += _by_group(of)
+            self.happened[population.name, share.name] += _by_group(of & counts[share.name])
+
+    def _add_times(self, population: Population, zero: _Zero, record: _Record) -> None:
+        for time in reported_for(population, self.definitions.times):
+            rows = np.flatnonzero(self._inside[time.name][record.state])
+            rows = rows[rows >= zero.first_stay[record.patient[rows]]]
+            patient = record.patient[rows]
+            begin = record.entered[rows] - zero.months[patient]
+            end = record.left[rows] - zero.months[patient]
+            for restriction in self.restrictions_months:
+                spent = np.minimum(end, restriction) - np.minimum(begin, restriction)
+                per_patient = np.bincount(patient, weights=spent, minlength=len(record.starts))
+                _add_in_blocks(self.months[population.name, time.name, restriction], per_patient.astype(np.float64))
+
+    def _table(self, entering: Sequence[str], ended_by: Sequence[str]) -> Bools:
+        """Whether it happens, for every pair of state entered and exit, at (state + 1) * (exits + 1) + exit + 1."""
+        states = np.append(False, _among(self._states, entering, "state"))
+        exits = np.append(False, _among(self._exits, ended_by, "exit"))
+        return (states[:, np.newaxis] | exits).reshape(-1)
+
+
+def _among(names: Sequence[str], chosen: Sequence[str], what: str) -> Bools:
+    """Which of the names are chosen; a name that stands for several positions chooses them all."""
+    for name in chosen:
+        if name not in names:
+            raise ValueError(f"unknown {what} '{name}'. {nearest(name, names)}".rstrip())
+    return np.array([name in chosen for name in names], np.bool_)
+
+
+def _by_group(happened: Bools) -> Integers:
+    return np.bincount(np.flatnonzero(happened) % GROUPS, minlength=GROUPS)
+
+
+def _add_in_blocks(sums: Floats, values: Floats) -> None:
+    """Add one value for each patient to the group sums: each block by itself, then block after block."""
+    whole = np.zeros(math.ceil(len(values) / BLOCK) * BLOCK)
+    whole[: len(values)] = values
+    rounds = whole.reshape(-1, BLOCK // GROUPS, GROUPS)
+    blocks = rounds[:, 0].copy()
+    for i in range(1, rounds.shape[1]):
+        blocks += rounds[:, i]
+    for block in blocks:
+        sums += block
