@@ -509,18 +509,21 @@ def programs(scenario: Scenario) -> "dict[str, Program]":
     from .pathway.hcc import START
     from .pathway.model import PathwayError
 
-    problems = Problems()
     file = str(scenario.files[0])
+    problems = Problems()
     if scenario.start not in ("", START):
         told = f"given '{scenario.start}'; accepted: {START} (patients who start elsewhere come with a later version)"
         problems.add(Problem(file, None, "population.start", told))
     pathway = hcc_pathway_of(scenario.calibration)
     compiled = {}
+    refused: dict[str, list[str]] = {}
     for strategy in scenario.strategies:
         try:
             compiled[strategy.name] = compile_pathway(pathway, strategy.parameters.values_only())
         except PathwayError as error:
             for problem in error.problems:
-                problems.add(Problem(file, None, f"strategies.{strategy.name}", problem))
+                refused.setdefault(problem, []).append(strategy.name)
+    for problem, names in refused.items():
+        problems.add(Problem(file, None, "strategies", f"{problem} (in {', '.join(names)})"))
     problems.raise_if_any()
     return compiled

@@ -280,7 +280,8 @@ def _weights(pathway: Pathway) -> Iterator[str]:
 
 def _weights_of(branch: Branch, values: Mapping[str, float]) -> Iterator[str]:
     where = f"branch {branch.name!r}"
-    total = 0.0
+    always = 0.0
+    given_that: dict[Condition, float] = {}
     for arm in branch.arms:
         if arm.weight == REST:
             continue
@@ -288,13 +289,17 @@ def _weights_of(branch: Branch, values: Mapping[str, float]) -> Iterator[str]:
         if not 0.0 <= weight < float("inf"):
             yield f"{where}: arm {arm.name!r} has the weight {weight}, which is no weight"
             return
-        total += weight if arm.when is None else 0.0
+        if arm.when is None:
+            always += weight
+        else:
+            given_that[condition(arm.when)] = given_that.get(condition(arm.when), 0.0) + weight
+    for total, only in [(always, ""), *((always + sum_, f" where {when}") for when, sum_ in given_that.items())]:
+        if total > 1.0 + WEIGHT_TOLERANCE:
+            yield f"{where}: the weights sum to {total:.6g}{only}, which is more than 1"
+            return
     rest = any(arm.weight == REST for arm in branch.arms)
-    conditional = any(arm.when is not None for arm in branch.arms)
-    if total > 1.0 + WEIGHT_TOLERANCE:
-        yield f"{where}: the weights sum to {total:.6g}, which is more than 1"
-    elif total < 1.0 - WEIGHT_TOLERANCE and not rest and not conditional:
-        yield f"{where}: the weights sum to {total:.6g} instead of 1 and no arm takes the rest"
+    if always < 1.0 - WEIGHT_TOLERANCE and not rest and not given_that:
+        yield f"{where}: the weights sum to {always:.6g} instead of 1 and no arm takes the rest"
 
 
 def _schedules(pathway: Pathway) -> Iterator[Schedule]:
