@@ -73,7 +73,7 @@ STATES = (
     State(
         "after surgery",
         (
-            Delay(6.0, in_place=True, name="adjuvant ends"),
+            Delay(6.0, in_place=True, restarts=True, name="adjuvant ends"),
             *TUMOUR,
             event("new primary"),
             Visit("scan after surgery", SCANS, to="what the visit shows"),

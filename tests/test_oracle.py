@@ -334,7 +334,10 @@ STOPS = {
     ),
     "the rest is less than nothing": small(
         State("start", (Delay(1.0, to="fork"),)),
-        State("fork", (Branch("fork", (Arm("end", 0.7, when=~when("no")), Arm("end", 0.4, "b", when="yes"), Arm("start"))),)),
+        State(
+            "fork",
+            (Branch("fork", (Arm("end", 0.7, when=~when("no")), Arm("end", 0.4, "b", when="yes"), Arm("start"))),),
+        ),
         attributes=MAYBE,
     ),
     "more stays than allowed": one_exit(

@@ -100,6 +100,7 @@ class _Compiler:
         parts = (p for s in pathway.states for e in pathway.exits_of(s) for p in _parts(e))
         self.exit_names = tuple(dict.fromkeys(part.name for part in parts))
         self.schedule_place: dict[Schedule, int] = {}
+        self.lasting = lasting_events(pathway)
         self._lay_out_life()
         self._build_laws()
 
@@ -112,7 +113,7 @@ class _Compiler:
             (self.pathway.attributes, 1),
             ([epoch.name for epoch in self.pathway.epochs], 1),
             ([branch.name for branch in self.pathway.branches()], 1),
-            (self.pathway.events(), t.BUDGET),
+            (sorted(self.pathway.events(), key=lambda event: event not in self.lasting), t.BUDGET),
             (dict.fromkeys(alarms), t.ALARM_ROW),
         ):
             places.append({name: size + i * width for i, name in enumerate(names)})
@@ -129,8 +130,15 @@ class _Compiler:
         if self.problems:
             raise PathwayError(self.pathway.title, self.problems)
         first_budget = min(self.budget.values(), default=0)
-        budgets = (first_budget, first_budget + t.BUDGET * len(self.budget))
-        self.words[: t.HEADER] = [self.state_place[self.pathway.start], *before, *budgets]
+        budgets = (first_budget, first_budget + t.BUDGET * len(self.lasting))
+        most_arms = max((len(branch.arms) for branch in self.pathway.branches()), default=0)
+        self.words[: t.HEADER] = [
+            self.state_place[self.pathway.start],
+            *before,
+            *budgets,
+            len(self.state_place),
+            most_arms,
+        ]
         newborn = np.zeros(self.life_size)
         newborn[[t.ENTERED, *self.attribute.values(), *self.epoch.values()]] = np.nan
         return Program(
@@ -234,6 +242,7 @@ class _Compiler:
         row[t.X_EVENT], row[t.X_KEY] = self.budget[exit.event], name_key(f"event:{exit.event}")
         choices = (exit.law,) if isinstance(exit.law, str) else exit.law
         row[t.X_LAW], row[t.X_LAW_END] = self._append([[self.law_position[name]] for name in choices])
+        row[t.X_LASTS] = int(exit.event in self.lasting)
         row[t.X_LAW_BY] = t.NONE if exit.law_by is None else self.attribute[exit.law_by]
         scale = self._terms(exit.scaled_by)
         for attribute, amount in exit.hazard_ratios.items():
@@ -337,6 +346,33 @@ class _Compiler:
             place, _ = self._append([[key, *self._append(pieces), number(schedule.scatter, self.values)]])
             self.schedule_place[schedule] = place
         return self.schedule_place[schedule]
+
+
+def lasting_events(pathway: Pathway) -> set[str]:
+    """The events whose budget must be kept from stay to stay.
+
+    An event that is an exit of one state only, in which no patient stays twice, is drawn and spent within one stay.
+    """
+    states_of: dict[str, list[State]] = {}
+    for state in pathway.states:
+        for exit in pathway.exits_of(state):
+            if isinstance(exit, Hazard):
+                states_of.setdefault(exit.event, []).append(state)
+    return {event for event, states in states_of.items() if len(states) > 1 or _may_stay_again(pathway, states[0])}
+
+
+def _may_stay_again(pathway: Pathway, state: State) -> bool:
+    """Whether a patient who stays in this state may stay in it again: in place, on a way round, or sent back."""
+    waiting, seen = [state], {state.name}
+    while waiting:
+        for exit in pathway.exits_of(waiting.pop()):
+            for part in _parts(exit):
+                if part.to is None or part.to in (BACK, state.name):
+                    return True  # who is sent back, or stays in place, somewhere on the way: taken for coming here
+                if part.to not in seen:
+                    seen.add(part.to)
+                    waiting.append(pathway.state(part.to))
+    return False
 
 
 def _parts(exit: TimedExit | Branch) -> tuple[TimedExit | Arm, ...]:

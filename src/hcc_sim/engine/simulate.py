@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hcc_sim.engine import kernel
+from hcc_sim.engine import block, kernel
 from hcc_sim.engine.compile import Program
 from hcc_sim.engine.tables import LIFE
 from hcc_sim.history import BLOCK, Stays, concatenate
@@ -21,14 +21,14 @@ MAX_STAYS = 10_000
 """Stays of one patient beyond which the run stops: a pathway that goes round for ever."""
 
 _TROUBLE = {
-    kernel.CLOCK_NOT_STARTED: "a clock that it reads was never started for this patient",
-    kernel.CLOCK_IN_FUTURE: "the clock that it counts from starts in the future",
-    kernel.NOT_A_NUMBER: "its time is not a number",
-    kernel.NO_WEIGHT: "a weight of the branch that follows is not a finite number",
-    kernel.NO_VALUE: "a value that is given to an attribute or epoch is not a number",
-    kernel.NO_ARM: "no arm of the branch that follows can be taken",
-    kernel.WEIGHTS_ABOVE_ONE: "the weights of the branch that follows sum to more than 1",
-    kernel.NO_SUCH_LAW: "the attribute that chooses its law chooses none of them",
+    block.CLOCK_NOT_STARTED: "a clock that it reads was never started for this patient",
+    block.CLOCK_IN_FUTURE: "the clock that it counts from starts in the future",
+    block.NOT_A_NUMBER: "its time is not a number",
+    block.NO_WEIGHT: "a weight of the branch that follows is not a finite number",
+    block.NO_VALUE: "a value that is given to an attribute or epoch is not a number",
+    block.NO_ARM: "no arm of the branch that follows can be taken",
+    block.WEIGHTS_ABOVE_ONE: "the weights of the branch that follows sum to more than 1",
+    block.NO_SUCH_LAW: "the attribute that chooses its law chooses none of them",
 }
 
 
@@ -78,14 +78,14 @@ def simulate(
     workers = threads or os.cpu_count() or 1
     last = first_patient + patients
 
-    def block(first: int) -> Stays:
+    def lives(first: int) -> Stays:
         return _block(program, seed, first, min(BLOCK, last - first), horizon_months, max_stays)
 
     with ThreadPoolExecutor(workers) as pool:
         for start in range(first_patient, last, chunk):
             size = min(chunk, last - start)
-            parts = pool.map(block, range(start, start + size, BLOCK)) if workers > 1 else None
-            stays = concatenate(parts if parts is not None else map(block, range(start, start + size, BLOCK)))
+            parts = pool.map(lives, range(start, start + size, BLOCK)) if workers > 1 else None
+            stays = concatenate(parts if parts is not None else map(lives, range(start, start + size, BLOCK)))
             yield Chunk(start, size, stays)
 
 
@@ -125,7 +125,7 @@ def _block(program: Program, seed: int, first: int, patients: int, horizon: floa
     """One block of patients; the record grows until it holds them."""
     rows = 16 * patients
     while True:
-        record = kernel.Record(
+        record = block.Record(
             np.empty(rows, np.uint64),
             np.empty(rows, np.int16),
             np.empty(rows),
@@ -144,17 +144,17 @@ def _block(program: Program, seed: int, first: int, patients: int, horizon: floa
             max_stays,
             record,
         )
-        if trouble != kernel.BUFFER_FULL:
+        if trouble != block.BUFFER_FULL:
             break
         rows *= 4
-    if trouble != kernel.FINE:
+    if trouble != block.FINE:
         raise EngineError(_message(program, first + index, trouble, exit, max_stays))
     return Stays(**{name: getattr(record, name)[:written].copy() for name in record._fields})
 
 
 def _message(program: Program, patient: int, trouble: int, exit: int, max_stays: int) -> str:
     where = f"exit {program.exit_names[exit]!r}" if exit >= 0 else "the start"
-    if trouble == kernel.TOO_MANY_STAYS:
+    if trouble == block.TOO_MANY_STAYS:
         return f"patient {patient} has more than {max_stays:,} stays (the last ended by {where}): going round for ever?"
     return f"patient {patient}, {where}: {_TROUBLE[trouble]}"
 

@@ -18,6 +18,8 @@ from hcc_sim.compiled import compiled
 
 Words = NDArray[np.int64]
 Reals = NDArray[np.float64]
+Lives = NDArray[np.float64]
+"""(places, patients): the lives of a block."""
 
 NONE = 0
 
@@ -29,7 +31,7 @@ PLAIN, NORMAL, UNIFORM, BERNOULLI, COUNT, TIME_SINCE, TIME_EXCEEDS, LINEAR = ran
 EQUAL, UNEQUAL, BELOW, AT_MOST, ABOVE, AT_LEAST = range(6)
 
 # The header: start state, actions that come before it, budgets in `life`.
-START, START_DOES, START_DOES_END, BUDGETS, BUDGETS_END, HEADER = range(6)
+START, START_DOES, START_DOES_END, BUDGETS, BUDGETS_END, STATES, MOST_ARMS, HEADER = range(8)
 
 # A state: its exits (or the arms of its branch), what happens on arrival, its position among the names; of a branch,
 # the place in `life` that counts how often it was taken, and its luck's key.
@@ -40,11 +42,11 @@ S_KIND, S_FIRST, S_LAST, S_ARRIVAL, S_ARRIVAL_END, S_NAME, S_TAKEN, S_KEY, STATE
 (
     X_KIND, X_NAME, X_TO, X_CLOCK, X_WHEN, X_WHEN_END, X_IN_PLACE, X_RESTARTS, X_DOES, X_DOES_END,
     X_EVENT, X_KEY, X_LAW, X_LAW_END, X_LAW_BY, X_SCALE, X_SCALE_END, X_SPEED, X_SPEED_END,
-    X_SCHEDULE, X_ALARM, X_DURATION, X_PROBABILITY, EXIT,
-) = range(24)  # fmt: skip
+    X_SCHEDULE, X_ALARM, X_LASTS, X_DURATION, X_PROBABILITY, EXIT,
+) = range(25)  # fmt: skip
 
 # An arm of a branch; to NONE is back.  Real: weight, NaN for the rest.
-A_NAME, A_TO, A_WHEN, A_WHEN_END, A_SHIFT, A_SHIFT_END, A_DOES, A_DOES_END, A_WEIGHT, ARM = range(10)
+A_KIND, A_NAME, A_TO, A_WHEN, A_WHEN_END, A_SHIFT, A_SHIFT_END, A_DOES, A_DOES_END, A_WEIGHT, ARM = range(11)
 
 # An action.  Places in `life`: target, what the value refers to, count of draws.  Reals: four numbers of the value.
 (
@@ -63,7 +65,7 @@ P_COUNT, P_INTERVAL, P_BASE, P_END, PIECE = range(5)
 
 # A life: time now, time of entry into the last state with timed exits, what went wrong and at which exit; then
 # attributes, counts of their draws, epochs, counts of branches, budgets of events, alarms.
-NOW, ENTERED, TROUBLE, TROUBLE_AT, LIFE = range(5)
+NOW, ENTERED, LAST_TIMED, LIFE = range(4)
 (
     REMAINING, SINCE, ORIGIN, LOG_RATIO, LOG_SPEED, FIRES, AT_RISK, DRAWN, LAW, STAMP, STRIKES, BUDGET,
 ) = range(12)  # fmt: skip
@@ -71,14 +73,14 @@ ALARMS_DRAWN, ALARM_VISIT, ALARM_ORIGIN, ALARM_ROW = range(4)
 
 
 @compiled
-def holds(words: Words, reals: Reals, first: int, last: int, life: Reals) -> bool:
+def holds(words: Words, reals: Reals, first: int, last: int, lives: Lives, p: int) -> bool:
     """Whether a condition holds: it is none, or all tests of some clause pass."""
     if first == NONE:
         return True
     for clause in range(first, last, CLAUSE):
         passed = True
         for test in range(words[clause + CLAUSE_TESTS], words[clause + CLAUSE_TESTS_END], TEST):
-            value = life[words[test + TEST_OF]]
+            value = lives[words[test + TEST_OF], p]
             than = reals[test + TEST_THAN]
             comparison = words[test + TEST_COMPARISON]
             if comparison == EQUAL:
@@ -101,11 +103,11 @@ def holds(words: Words, reals: Reals, first: int, last: int, life: Reals) -> boo
 
 
 @compiled
-def linear(words: Words, reals: Reals, first: int, last: int, constant: float, life: Reals) -> float:
+def linear(words: Words, reals: Reals, first: int, last: int, constant: float, lives: Lives, p: int) -> float:
     """A constant plus the sum of coefficient x attribute; a term without attribute is a constant too."""
     total = constant
     for term in range(first, last, TERM):
         coefficient = reals[term + TERM_COEFFICIENT]
         attribute = words[term + TERM_OF]
-        total += coefficient if attribute == NONE else coefficient * life[attribute]
+        total += coefficient if attribute == NONE else coefficient * lives[attribute, p]
     return total

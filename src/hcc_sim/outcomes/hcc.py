@@ -51,7 +51,7 @@ HCC_OUTCOMES = Definitions(
         Share(
             name="window lost",
             meaning="relapse while watched, or found at surgery, that could no longer be operated",
-            ended_by=("window lost", "unfit for salvage", "operation abandoned"),
+            ended_by=("window lost", "unfit for salvage", "still unfit", "operation abandoned"),
         ),
         Share(
             name="pCR",
@@ -59,7 +59,7 @@ HCC_OUTCOMES = Definitions(
             ended_by=("pathological complete response",),
             among="resected",
         ),
-        Share(name="R1", meaning="positive margin", ended_by=("R1",), among="resected"),
+        Share(name="R1", meaning="positive margin", ended_by=("R1", "R1 at salvage"), among="resected"),
         Share(
             name="relapsed",
             meaning="relapse after conversion seen, or taken to be seen",

@@ -64,7 +64,7 @@ def problems_of_values(pathway: Pathway, values: Mapping[str, float]) -> list[st
     for schedule in _schedules(pathway):
         problems += _schedule(schedule, values)
     at_once = {
-        exit.name
+        (state.name, exit.name)
         for state in pathway.states
         for exit in pathway.exits_of(state)
         if (isinstance(exit, Delay) and number(exit.duration_months, values) == 0.0)
@@ -362,10 +362,10 @@ Spot = tuple[str, str, bool, Known]
 """Where a road is: state, state to go back to, whether its entry lies in the past, attributes known."""
 
 
-def timeless_cycles(pathway: Pathway, at_once: Collection[str] = ()) -> list[str]:
+def timeless_cycles(pathway: Pathway, at_once: Collection[tuple[str, str]] = ()) -> list[str]:
     """Roads on which a patient could go round without time passing.
 
-    A delay from an epoch counts as timeless, since its date may have passed, and so do the exits named in `at_once`.
+    A delay from an epoch counts as timeless, since its date may have passed; so do the exits `at_once` (state, exit).
     So does a delay from entry once the patient has come back, or stayed in place, without a new entry (`stale`).
     Attributes set to plain numbers on the road are known, so an exit whose condition they forbid is not taken.
     """
@@ -383,6 +383,8 @@ def timeless_cycles(pathway: Pathway, at_once: Collection[str] = ()) -> list[str
         for exit in _timeless(pathway, state, stale, known, at_once):
             after = _known_after(exit.does, known)
             enters = exit.to is not None and exit.to != BACK
+            if not enters and pathway.state(origin).branch is not None:
+                continue  # nowhere to go back to: refused elsewhere
             target = pathway.state(exit.to if enters and exit.to is not None else origin)
             if target.final:
                 continue
@@ -395,20 +397,20 @@ def timeless_cycles(pathway: Pathway, at_once: Collection[str] = ()) -> list[str
         done.add(here)
 
     for state in pathway.states:
-        if state.branch is None and not state.final:
+        if not state.final and (state.branch is None or state.name == pathway.start):
             walk(state, state.name, True, frozenset(), ())
     return list(found)
 
 
 def _timeless(
-    pathway: Pathway, state: State, stale: bool, known: Known, at_once: Collection[str]
+    pathway: Pathway, state: State, stale: bool, known: Known, at_once: Collection[tuple[str, str]]
 ) -> Iterator[Delay | Service | Arm]:
     for exit in pathway.exits_of(state):
         if isinstance(exit, Branch):
             yield from (arm for arm in exit.arms if _may_hold(condition(arm.when), known))
         elif isinstance(exit, Delay | Service) and _may_hold(condition(exit.when), known):
             from_epoch = isinstance(exit, Delay) and exit.since != ENTRY
-            if stale or from_epoch or exit.name in at_once:
+            if stale or from_epoch or (state.name, exit.name) in at_once:
                 yield exit
 
 

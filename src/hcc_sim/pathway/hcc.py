@@ -46,6 +46,7 @@ DEATHS = ("dead of cancer", "dead of liver failure", "dead around an operation",
 # --- what can be true of a patient ------------------------------------------------------------------------------------
 
 converted = when("converted")
+assessed = (when("convertible") & ~when("converted")).named("may become resectable")
 responder = when("responder")
 off_drugs = when("off drugs")
 in_place = when("tumour in place")
@@ -84,6 +85,14 @@ def _becomes_true(attribute: str) -> tuple[Action, ...]:
     )
 
 
+# A progression that the last scan missed is disease elsewhere from conversion on, with its own age.
+MISSED_PROGRESSION: tuple[Action, ...] = (
+    Set("age of outgrowth", TimeSince("unseen progression since"), when=unseen_progression),
+    Mark("unseen outgrowth since", shift=Linear({"age of outgrowth": -1.0}), when=unseen_progression),
+    Set("unseen outgrowth", 1, when=unseen_progression),
+    Set("unseen progression", 0),
+)
+
 # The knife takes an unseen local regrowth along; what stays elsewhere keeps its own age, the older of two.
 AGE_OF_WHAT_STAYS: tuple[Action, ...] = (
     Set("age of outgrowth", 0),
@@ -118,7 +127,9 @@ local_regrowth = Hazard(
     "local regrowth",
     law="local regrowth",
     since="conversion",
-    when=(converted & viable & (in_place | remnant) & ~unseen_regrowth).named("viable tumour is left"),
+    when=(converted & viable & (in_place | remnant) & ~unseen_regrowth & ~when("disease seen")).named(
+        "viable tumour is left"
+    ),
     in_place=True,
     scaled_by={"aggressiveness": "regrowth.log_hazard_ratio_aggressiveness"},
     hazard_ratios={
@@ -184,6 +195,14 @@ toxicity = Hazard("toxicity", law="toxicity", since="start of therapy", when=~of
 
 planned_end = Delay(
     "therapy.duration", since="start of therapy", when=~off_drugs, in_place=True, does=DRUGS_STOP, name="therapy ends"
+)
+planned_end_while_watched = Delay(
+    "watching.therapy_duration",
+    since="conversion",
+    when=~off_drugs,
+    in_place=True,
+    does=DRUGS_STOP,
+    name="therapy ends while watched",
 )
 
 
@@ -300,7 +319,7 @@ THERAPY: tuple[State, ...] = (
         "responding",
         (
             _scan("therapy scan", therapy_scans),
-            Visit("assessment", therapy_scans, to="resection criteria", when=when("convertible") & nothing_unseen),
+            Visit("assessment", therapy_scans, to="resection criteria", when=assessed & nothing_unseen),
             planned_end,
             progression,
             toxicity,
@@ -327,7 +346,7 @@ CONVERSION: tuple[State, ...] = (
         ),
         Arm("elsewhere", name="treated tumour viable"),
         name="is the treated tumour viable",
-        on_arrival=(Mark("conversion"), Set("converted", 1)),
+        on_arrival=(Mark("conversion"), Set("converted", 1), *MISSED_PROGRESSION),
     ),
     _branch(
         "elsewhere",
@@ -353,6 +372,7 @@ CONVERSION: tuple[State, ...] = (
             ),
             *VISITS_WHILE_WATCHED,
             planned_end,
+            planned_end_while_watched,
             *TUMOUR_EVENTS,
             sterilisation,
             toxicity,
@@ -374,7 +394,7 @@ CONVERSION: tuple[State, ...] = (
             "surgery.unfit_share",
             name="unfit for surgery",
             shifted_by={"months on therapy": "surgery.unfit_log_odds_per_month_on_therapy"},
-            does=(Set("surgery ruled out", 1),),
+            does=(Set("surgery ruled out", 1), Set("unfit", 1)),
         ),
         Arm("wash-out", name="accepts surgery", does=DRUGS_STOP),
         on_arrival=(MONTHS_ON_THERAPY,),
@@ -406,6 +426,14 @@ SURGERY: tuple[State, ...] = (
             "dead around an operation",
             "resection.death",
             name="perioperative death",
+            when=~when("salvage"),
+            shifted_by={"months on therapy": "resection.death_log_odds_per_month_on_therapy"},
+        ),
+        Arm(
+            "dead around an operation",
+            "salvage.death",
+            name="perioperative death at salvage",
+            when="salvage",
             shifted_by={"months on therapy": "resection.death_log_odds_per_month_on_therapy"},
         ),
         Arm("what the surgeon finds", name="survives the operation"),
@@ -420,24 +448,32 @@ SURGERY: tuple[State, ...] = (
             when=unseen_elsewhere,
             does=(Set("unseen outgrowth", 0), Set("unseen new primary", 0)),
         ),
-        Arm(
-            "next-line therapy",
-            "resection.found_and_abandoned",
-            name="operation abandoned",
-            when=unseen_elsewhere,
-            does=DISEASE_SEEN,
-        ),
+        Arm("beyond cure", "resection.found_and_abandoned", name="operation abandoned", when=unseen_elsewhere),
         Arm("margin", name="stays hidden"),
     ),
     _branch(
         "margin",
-        Arm("specimen", "resection.r1_share", name="R1", does=(Set("viable remnant", 1, when=viable),)),
+        Arm(
+            "specimen",
+            "resection.r1_share",
+            name="R1",
+            when=~when("salvage"),
+            does=(Set("viable remnant", 1, when=viable),),
+        ),
+        Arm(
+            "specimen",
+            "salvage.r1_share",
+            name="R1 at salvage",
+            when="salvage",
+            does=(Set("viable remnant", 1, when=viable),),
+        ),
         Arm("specimen", name="R0"),
         on_arrival=(
             Mark("last curative treatment"),
             Set("operated", 1),
             Set("tumour in place", 0),
             Set("unseen local regrowth", 0),
+            Set("disease seen", 0),
             *AGE_OF_WHAT_STAYS,
         ),
     ),
@@ -458,16 +494,20 @@ SURGERY: tuple[State, ...] = (
     ),
     _branch(
         "disease left behind",
-        Arm("after surgery", 1.0, name="first treatment: as it was", when=~when("relapse treated")),
-        Arm("after surgery", 1.0, name="still occult disease", when=when("relapse treated") & occult),
+        Arm("after surgery", 1.0, name="no relapse treated: as it was", when=~when("relapse treated")),
         Arm(
             "after surgery",
             "relapse.occult_again_share",
             name="occult disease again",
-            when=when("relapse treated") & ~occult,
-            does=(Set("occult disease", 1),),
+            when="relapse treated",
+            does=(Set("occult disease", 1), Set("relapse treated", 0)),
         ),
-        Arm("after surgery", name="no occult disease now"),
+        Arm(
+            "after surgery",
+            name="no occult disease now",
+            when="relapse treated",
+            does=(Set("occult disease", 0), Set("relapse treated", 0)),
+        ),
     ),
     State("after surgery", (*VISITS_AFTER_SURGERY, *TUMOUR_EVENTS, decompensation, death_of_cancer)),
 )
@@ -477,7 +517,13 @@ RELAPSE: tuple[State, ...] = (
         SHOWN,
         Arm("disease seen", "imaging.sensitivity", name="seen on the scan", when=~when("marker test")),
         Arm("disease seen", "marker.sensitivity", name="seen by the marker", when="marker test"),
-        Arm(BACK, name="missed"),
+        Arm("nothing shown", name="missed"),
+    ),
+    _branch(
+        "nothing shown",
+        Arm("resection criteria", 1.0, name="assessed as if free of progression", when=assessed),
+        Arm(BACK, name="all goes on"),
+        name="what follows a visit that shows nothing",
     ),
     _branch(
         "confirmation",
@@ -486,19 +532,13 @@ RELAPSE: tuple[State, ...] = (
     ),
     _branch(
         "disease seen",
-        Arm("relapse under therapy", 1.0, name="progression seen", when=~converted),
+        Arm("beyond cure", 1.0, name="progression seen", when=~converted),
         Arm("relapse while watched", 1.0, name="relapse seen while watched", when=converted & in_place),
         Arm("relapse after surgery", 1.0, name="relapse seen after surgery", when=converted & ~in_place),
         on_arrival=(
             Set("age of relapse", 0),
             Set("age of relapse", TimeSince("unseen since"), when=something_unseen),
         ),
-    ),
-    _branch(
-        "relapse under therapy",
-        Arm("supportive care", "relapse.supportive_share", name="too ill for more", does=DISEASE_SEEN),
-        Arm("next-line therapy", name="next line after progression", does=DISEASE_SEEN),
-        name="what follows progression",
     ),
     _branch(
         "relapse while watched",
@@ -510,22 +550,23 @@ RELAPSE: tuple[State, ...] = (
                 "age of relapse": "relapse.curable_log_odds_per_month",
                 "unseen outgrowth": "relapse.curable_log_odds_outgrowth",
             },
-            does=(RELAPSE_TREATED,),
+            does=(RELAPSE_TREATED, *DISEASE_SEEN),
         ),
-        Arm("next-line therapy", name="window lost", does=DISEASE_SEEN),
+        Arm("beyond cure", name="window lost"),
         name="what follows a relapse while watched",
     ),
     _branch(
         "salvage decision",
-        Arm("next-line therapy", "salvage.declined_share", name="declines salvage", does=DISEASE_SEEN),
+        Arm("beyond cure", 1.0, name="still unfit", when="unfit"),
+        Arm("beyond cure", "salvage.declined_share", name="declines salvage", when=~when("unfit")),
         Arm(
-            "next-line therapy",
+            "beyond cure",
             "surgery.unfit_share",
             name="unfit for salvage",
+            when=~when("unfit"),
             shifted_by={"months on therapy": "surgery.unfit_log_odds_per_month_on_therapy"},
-            does=DISEASE_SEEN,
         ),
-        Arm("wash-out", name="accepts salvage", does=DRUGS_STOP),
+        Arm("wash-out", name="accepts salvage", does=(Set("salvage", 1), *DRUGS_STOP)),
         on_arrival=(MONTHS_ON_THERAPY,),
     ),
     _branch(
@@ -539,8 +580,7 @@ RELAPSE: tuple[State, ...] = (
                 "unseen outgrowth": "relapse.curable_log_odds_outgrowth",
             },
         ),
-        Arm("supportive care", "relapse.supportive_share", name="supportive care only", does=DISEASE_SEEN),
-        Arm("next-line therapy", name="next line after relapse", does=DISEASE_SEEN),
+        Arm("beyond cure", name="relapse beyond cure"),
         name="what follows a relapse after surgery",
     ),
     _branch(
@@ -558,15 +598,32 @@ RELAPSE: tuple[State, ...] = (
         ),
         name="repeat treatment",
     ),
-    State("next-line therapy", (*TUMOUR_EVENTS, decompensation, death_of_cancer)),
-    State("supportive care", (*TUMOUR_EVENTS, decompensation, _death_of_cancer(supportive=True))),
+    _branch(
+        "beyond cure",
+        Arm("supportive care", "relapse.supportive_share", name="too ill for more"),
+        Arm("next-line therapy", name="next line"),
+        name="what follows disease beyond cure",
+        on_arrival=DISEASE_SEEN,
+    ),
+    State(
+        "next-line therapy",
+        (*TUMOUR_EVENTS, decompensation, death_of_cancer),
+        on_arrival=(Set("off drugs", 0),),
+    ),
+    State(
+        "supportive care",
+        (*TUMOUR_EVENTS, decompensation, _death_of_cancer(supportive=True)),
+        on_arrival=(Set("off drugs", 1),),
+    ),
     State(
         "decompensated liver",
         (
             Hazard("death of liver failure", law="death of liver failure", to="dead of liver failure"),
+            progression,
             *TUMOUR_EVENTS,
             death_of_cancer,
         ),
+        on_arrival=(Set("off drugs", 1),),
     ),
 )
 
@@ -607,6 +664,8 @@ ATTRIBUTES: Mapping[str, Value] = {
     "occult disease": 0,
     "viable remnant": 0,
     "surgery ruled out": 0,
+    "unfit": 0,
+    "salvage": 0,
     "operated": 0,
     "major complication": 0,
     "unseen progression": 0,

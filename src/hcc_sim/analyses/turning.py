@@ -1,0 +1,133 @@
+"""On which assumption does the answer hang, and at which value of it does the preferred strategy change?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hcc_sim.analyses.strategies import restricted_means, simulate_strategies
+from hcc_sim.outcomes import Tally
+from hcc_sim.parameters import Distribution, Parameter
+from hcc_sim.scenario import Scenario
+
+EFFECT_OF_SURGERY = "surgery.effect"
+
+TIMING_ASSUMPTIONS = (
+    EFFECT_OF_SURGERY,
+    "drugs.withdrawal_effect_on_outgrowth",
+    "surgery.effect_on_decompensation",
+    "drugs.withdrawal_effect_on_decompensation",
+    "conversion.occult_share",
+    "salvage.curable_share",
+    "regrowth.median",
+    "death.median_after_relapse",
+    "repeat.curable_share",
+    "relapse.occult_again_share",
+    "sterilisation.rate",
+)
+"""Parameters on which the answer to the timing question may hang: those that moved it most when all were tried."""
+
+PATIENTS = 10_000
+"""Patients behind a turning value: enough to place it within the breadth of its prior, quick enough for every run."""
+
+
+@dataclass(frozen=True)
+class Turning:
+    """How far a contrast hangs on one parameter.
+
+    `differences` are those of the restricted mean survival time (months, `strategy` minus `versus`) at `values`: the
+    ends of the prior's central 95% interval and the base value.  `turns_at` is where the sign changes, interpolated on
+    the scale of the prior; None if it does not.
+    """
+
+    parameter: Parameter
+    strategy: str
+    versus: str
+    values: tuple[float, ...]
+    differences: tuple[float, ...]
+    turns_at: float | None
+
+    @property
+    def span(self) -> float:
+        """How far the difference moves across the prior, months."""
+        return max(self.differences) - min(self.differences)
+
+    def sentence(self) -> str:
+        """Prior, span and turning value in words."""
+        p, prior = self.parameter, self.parameter.distribution
+        assert prior is not None
+        spans = f"{min(self.differences):+.1f} to {max(self.differences):+.1f} months"
+        turns = "no value within the prior turns the order"
+        if self.turns_at is not None:
+            turns = f"the order turns at about {self.turns_at:.2g}"
+        known = f"{p.name} = {p.value:g} ({p.kind}, prior {prior.low:g} to {prior.high:g})"
+        return f"{known}: across it '{self.strategy}' minus '{self.versus}' is {spans}; {turns}."
+
+
+def turning_points(
+    scenario: Scenario, tallies: Mapping[str, Tally], population: str, threads: int | None = None
+) -> tuple[Turning, ...]:
+    """How the contrast between the best and the worst strategy hangs on each timing assumption, strongest first.
+
+    Parameters that are decided by a strategy or held (no distribution) are left out; empty where there is no contrast.
+    """
+    means = restricted_means(tallies, population)
+    if means is None or len(set(means.values())) < 2:
+        return ()
+    pair = (max(means, key=means.__getitem__), min(means, key=means.__getitem__))
+    two = replace(
+        scenario,
+        strategies=tuple(s for s in scenario.strategies if s.name in pair),
+        size=min(scenario.size, PATIENTS),
+    )
+    base = _difference(two, pair, population, threads)
+    found = []
+    for name in TIMING_ASSUMPTIONS:
+        parameter = two.strategies[0].parameters[name]
+        prior = parameter.distribution
+        decided = any(name in strategy.given for strategy in scenario.strategies)
+        if decided or base is None or prior is None or not prior.low < parameter.value < prior.high:
+            continue
+        low, high = (_difference(_with(two, name, end), pair, population, threads) for end in (prior.low, prior.high))
+        if low is not None and high is not None:
+            values, differences = (prior.low, parameter.value, prior.high), (low, base, high)
+            found.append(Turning(parameter, *pair, values, differences, crossing(prior, values, differences)))
+    return tuple(sorted(found, key=lambda turning: -turning.span))
+
+
+def _with(scenario: Scenario, name: str, value: float) -> Scenario:
+    strategies = (
+        replace(s, parameters=s.parameters.with_values({name: value}, "turning")) for s in scenario.strategies
+    )
+    return replace(scenario, strategies=tuple(strategies))
+
+
+def _difference(scenario: Scenario, pair: tuple[str, str], population: str, threads: int | None) -> float | None:
+    """None if the few patients that are simulated hold nobody of a population that is rare."""
+    means = restricted_means(simulate_strategies(scenario, threads=threads), population)
+    return None if means is None else means[pair[0]] - means[pair[1]]
+
+
+def crossing(prior: Distribution, values: Sequence[float], differences: Sequence[float]) -> float | None:
+    """Where the differences change sign, or are 0, interpolated on the scale on which the prior is wide."""
+    scaled = [_scaled(prior, value) for value in values]
+    for i, difference in enumerate(differences):
+        if difference == 0.0:
+            return values[i]
+        if i + 1 < len(values) and difference * differences[i + 1] < 0:
+            part = difference / (difference - differences[i + 1])
+            return _unscaled(prior, scaled[i] + part * (scaled[i + 1] - scaled[i]))
+    return None
+
+
+def _scaled(prior: Distribution, value: float) -> float:
+    if prior.family in ("log-normal", "log-uniform"):
+        return math.log(value)
+    return math.log(value / (1.0 - value)) if prior.family in ("beta", "logit-normal") else value
+
+
+def _unscaled(prior: Distribution, value: float) -> float:
+    if prior.family in ("log-normal", "log-uniform"):
+        return math.exp(value)
+    return 1.0 / (1.0 + math.exp(-value)) if prior.family in ("beta", "logit-normal") else value

@@ -1,0 +1,285 @@
+"""What `hcc-sim run` shows: who was simulated, the primary results, what they hang on, where the files lie."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from hcc_sim.report.numbers import STANDARD_ERRORS, decimals, signed_with_error, with_error
+from hcc_sim.units import format_duration
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from hcc_sim.analyses.compare import Comparison
+    from hcc_sim.scenario import Scenario
+
+WIDEST = 100
+LONGEST = 420
+"""Letters of a statement on the screen: beyond it nobody reads on."""
+NOT_ADVICE = "A model for research and teaching, not advice for a patient."
+ONLY_MONTE_CARLO = "Monte-Carlo error only (± is 1.96 standard errors): parameters are held at their base values."
+TERMS = (
+    "OS overall survival. PFS progression-free survival; surgery is ignored. Failure-free: no relapse or progression "
+    "beyond cure. Futile surgery: the treated tumour was already dead. Salvaged: operated because a relapse was seen "
+    "while watched. Window lost: that relapse could no longer be operated."
+)
+
+_LABEL_WIDTH = 24
+_CELL_WIDTH = (11, 16)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table: the first of `outcomes` that the summary holds; its unit, where no heading says it."""
+
+    label: str
+    outcomes: tuple[str, ...]
+    says_unit: bool = False
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows under a heading; `heading_of_differences` where the unit of differences is another."""
+
+    heading: str
+    rows: tuple[Row, ...]
+    heading_of_differences: str = ""
+
+
+def _months_of(months: int) -> Section:
+    return Section(
+        f"Months of the first {months}",
+        (
+            Row("alive", (f"OS: restricted mean to {months} months",)),
+            Row("progression-free", (f"PFS: restricted mean to {months} months",)),
+            Row("failure-free", (f"failure-free: restricted mean to {months} months",)),
+            Row("no evidence of disease", (f"time without evidence of disease: to {months} months",)),
+        ),
+    )
+
+
+SECTIONS: tuple[tuple[Section, ...], ...] = (
+    (
+        Section(
+            "Survival",
+            (
+                Row("OS median", ("OS: median",), says_unit=True),
+                Row("OS at 3 years", ("OS: at 36 months",), says_unit=True),
+                Row("OS at 5 years", ("OS: at 60 months",), says_unit=True),
+                Row("PFS median", ("PFS: median",), says_unit=True),
+            ),
+        ),
+    ),
+    (_months_of(120), _months_of(60)),
+    (
+        Section(
+            "Patients, %",
+            (
+                Row("converted", ("converted",)),
+                Row("resected", ("resected",)),
+                Row("pCR among the resected", ("pCR",)),
+                Row("futile surgery", ("futile surgery",)),
+                Row("perioperative death", ("dead around an operation",)),
+                Row("salvaged", ("salvaged",)),
+                Row("window lost", ("window lost",)),
+                Row("relapsed", ("relapsed",)),
+            ),
+            "Patients, pp",
+        ),
+    ),
+)
+"""A choice of the outcomes of the primary population; the others are in summary.csv.
+
+Of sections side by side the first is shown of which the summary holds a row: a short horizon leaves outcomes out.
+"""
+
+
+def overview(comparison: Comparison, folder: Path | None, files: Sequence[str] = (), *, width: int = WIDEST) -> Group:
+    """Everything that `run` shows after a simulation; `folder` is where the files lie."""
+    return Group(
+        heading(comparison),
+        *_tables(comparison, width),
+        _statements(comparison, folder, files),
+        Text(f"\n{NOT_ADVICE}", style="italic"),
+    )
+
+
+def heading(comparison: Comparison) -> RenderableType:
+    """Title, question and who was simulated."""
+    scenario = comparison.scenario
+    lines = [Text(scenario.title, style="bold")]
+    if scenario.question:
+        lines.append(Text(scenario.question, style="italic"))
+    lines.append(Text(_who(scenario)))
+    return Group(*lines, "")
+
+
+def _who(scenario: Scenario) -> str:
+    parts = [f"{scenario.size:,} patient{'s' if scenario.size > 1 else ''} under each strategy, with the same luck"]
+    if scenario.preset:
+        parts.append(f"population {scenario.preset}")
+    if regimens := dict.fromkeys(s.regimen for s in scenario.strategies if s.regimen):
+        parts.append(f"regimen {', '.join(regimens)}")
+    parts.append(f"followed for {format_duration(scenario.horizon_months)}")
+    parts.append(f"seed {scenario.seed}")
+    return "; ".join(parts) + "."
+
+
+def population_in_words(comparison: Comparison) -> str:
+    """`the 43,300 patients who convert, from conversion on`."""
+    from hcc_sim.outcomes.hcc import CONVERTED
+
+    counts = {int(tally.members[comparison.primary].sum()) for tally in comparison.tallies.values()}
+    count = counts.pop() if len(counts) == 1 else None
+    patients = "patient" if count == 1 else "patients"
+    number = "" if count is None else f"{count:,} "
+    if comparison.primary == CONVERTED:
+        return f"the {number}{patients} who convert{'s' if count == 1 else ''}, from conversion on"
+    return f"{'the' if count == 1 else 'all'} {number}{patients}, from the start of therapy on"
+
+
+# --- tables ---------------------------------------------------------------------------------------------------------
+
+
+def _tables(comparison: Comparison, width: int) -> Iterator[RenderableType]:
+    names = [strategy.name for strategy in comparison.scenario.strategies]
+    yield Text(f"Primary results: {population_in_words(comparison)}", style="bold")
+    yield from _in_blocks(_of_population(comparison.summary(), comparison), names, width, signed=False)
+    if len(names) > 1:
+        table = _of_population(comparison.contrasts(), comparison)
+        table = table[table["versus"] == names[0]].rename(columns={"difference": "value"})
+        yield Text(
+            f"Difference from '{names[0]}': the same patients, the same luck (pp: percentage points)",
+            style="bold",
+        )
+        yield from _in_blocks(table, names[1:], width, signed=True)
+
+
+def _of_population(table: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
+    return table[table["population"] == comparison.primary]
+
+
+def _in_blocks(table: pd.DataFrame, names: Sequence[str], width: int, *, signed: bool) -> Iterator[RenderableType]:
+    """One table, or several below one another where the strategies do not fit side by side."""
+    least, most = _CELL_WIDTH
+    cell = min(max(least, *(len(word) for name in names for word in name.split())), most)
+    beside = max((width - _LABEL_WIDTH) // (cell + 1), 1)
+    size = math.ceil(len(names) / math.ceil(len(names) / beside))
+    column = min((width - _LABEL_WIDTH) // size, cell + 4)
+    for first in range(0, len(names), size):
+        yield _table(table, names[first : first + size], column, signed=signed)
+        yield Text("")
+
+
+def _table(table: pd.DataFrame, names: Sequence[str], width: int, *, signed: bool) -> Table:
+    cells = {
+        (str(row.outcome), str(row.strategy)): (float(row.value), float(row.mc_se), str(row.unit))  # type: ignore[arg-type]
+        for row in table.itertuples()
+    }
+    told = {outcome for outcome, _ in cells}
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
+    drawn.add_column("", width=_LABEL_WIDTH)
+    for name in names:
+        drawn.add_column(Text(name), justify="right", overflow="fold", width=width - 1)  # and a blank between columns
+    for alternatives in SECTIONS:
+        section = next((s for s in alternatives if any(_found(row, told) for row in s.rows)), None)
+        if section is None:
+            continue
+        heading = signed and section.heading_of_differences
+        drawn.add_row(Text(heading or section.heading, style="italic"))
+        for row in section.rows:
+            if outcome := _found(row, told):
+                drawn.add_row(*_texts(row, [cells.get((outcome, name)) for name in names], signed=signed))
+    return drawn
+
+
+def _found(row: Row, told: set[str]) -> str:
+    return next((outcome for outcome in row.outcomes if outcome in told), "")
+
+
+def _texts(row: Row, cells: Sequence[tuple[float, float, str] | None], *, signed: bool) -> Iterator[Text]:
+    """The label, then value and 1.96 standard errors under each strategy."""
+    unit = next(cell[2] for cell in cells if cell is not None)
+    scale = 100.0 if unit == "share" else 1.0
+    numbers = [(scale * c[0], scale * STANDARD_ERRORS * c[1]) if c else (math.nan, math.nan) for c in cells]
+    places = decimals(error for _, error in numbers)
+    written = signed_with_error if signed else with_error
+    yield Text(f"  {row.label}, {_unit(unit, signed=signed)}" if row.says_unit else f"  {row.label}")
+    for value, error in numbers:
+        yield Text(written(value, error, places), no_wrap=True)
+
+
+def _unit(unit: str, *, signed: bool) -> str:
+    """`pp`: percentage points."""
+    if unit == "share":
+        return "pp" if signed else "%"
+    return unit
+
+
+# --- statements -----------------------------------------------------------------------------------------------------
+
+
+def _statements(comparison: Comparison, folder: Path | None, files: Sequence[str]) -> RenderableType:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True, style="bold")
+    grid.add_column(overflow="fold")
+    for label, text in statements(comparison):
+        grid.add_row(
+            Text(label), Text(text if len(text) <= LONGEST else f"{text[:LONGEST]} ... (all in manifest.json)")
+        )
+    if folder is not None:
+        grid.add_row(Text("Files"), Text(f"in {folder}: {', '.join(files)}"))
+    return grid
+
+
+def statements(comparison: Comparison) -> Iterator[tuple[str, str]]:
+    """What must be said beside the tables: a label and a sentence each."""
+    scenario = comparison.scenario
+    yield "Answer", comparison.headline()
+    if strongest := comparison.strongest_assumption():
+        yield "Hangs on", strongest
+    if effect := comparison.effect_of_surgery():
+        yield "Unknown", effect
+    for text in borrowed(scenario):
+        yield "Borrowed", text
+    assumed, everything = assumed_count(scenario)
+    yield "Assumed", f"{assumed} of the {everything} parameters are assumed, neither reported nor calibrated."
+    if scenario.overrides:
+        first = scenario.strategies[0].parameters
+        yield "Set", ", ".join(f"{name} = {first[name].text()}" for name in scenario.overrides) + " for all strategies."
+    yield "Error", ONLY_MONTE_CARLO
+    yield "Terms", TERMS
+    others = [p.name for p in comparison.definitions.populations if p.name != comparison.primary]
+    for note in comparison.notes():
+        if not any(f"{population}: " in note for population in others):
+            yield "Note", note
+
+
+def borrowed(scenario: Scenario) -> list[str]:
+    """What the regimens in use take from elsewhere, each named."""
+    used = dict.fromkeys(strategy.regimen for strategy in scenario.strategies if strategy.regimen)
+    return [f"{name}: {text}" for name in used for text in scenario.calibration.regimens[name].borrowed]
+
+
+def assumed_count(scenario: Scenario) -> tuple[int, int]:
+    """Parameters of kind `assumed` under any strategy, and all; what strategies decide is left out of both."""
+    sets = [strategy.parameters for strategy in scenario.strategies]
+    names = [name for name in sets[0] if not any(parameters[name].decision for parameters in sets)]
+    return sum(any(parameters[name].kind == "assumed" for parameters in sets) for name in names), len(names)
+
+
+class PlainConsole(Console):
+    """A console that lets a broken pipe be dealt with by whoever called."""
+
+    def on_broken_pipe(self) -> None:
+        """Called by rich while the error is handled."""
+        raise

@@ -1,0 +1,90 @@
+"""Every command and every piece of Python in README and docs runs as it stands."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(language: str, text: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+
+
+COMMANDS = [
+    line.removeprefix("$ ")
+    for block in blocks("console", README)
+    for line in block.splitlines()
+    if line.startswith("$ ")
+]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A folder such as a reader stands in: scenarios and calibration are there, and results may be written."""
+    folder = tmp_path_factory.mktemp("reader")
+    for name in ("scenarios", "calibration"):
+        shutil.copytree(ROOT / name, folder / name)
+    return folder
+
+
+def test_readme_gives_commands_to_three_kinds_of_reader():
+    assert len(COMMANDS) >= 6
+
+
+def test_commands_of_the_readme_run_in_order(checkout):
+    for command in COMMANDS:
+        words = command.split()
+        assert words[0] == "hcc-sim"
+        if "run" in words:
+            words[words.index("--patients") + 1] = "2000"
+        done = subprocess.run(
+            [sys.executable, "-m", "hcc_sim.cli", *words[1:]], cwd=checkout, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    assert (checkout / "results" / "mine" / "summary.csv").is_file()
+    assert (checkout / "pathway.svg").is_file()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_of_a_page_runs(page, checkout, monkeypatch):
+    monkeypatch.chdir(checkout)
+    room: dict[str, object] = {}
+    for block in blocks("python", page.read_text()):
+        exec(compile(block, str(page), "exec"), room)  # one page is one session
+
+
+def test_scenario_fragments_of_the_readme_are_valid(checkout):
+    from hcc_sim.scenario import load_scenario
+
+    for number, block in enumerate(blocks("yaml", README)):
+        path = checkout / "scenarios" / f"fragment{number}.yaml"
+        path.write_text("title: a fragment\nextends: base/china.yaml\n" + block)
+        assert load_scenario(path).strategies
+
+
+def test_links_of_the_pages_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_readme_has_the_two_commands_first():
+    setup, tests = blocks("(?:bash|sh|shell|console)", README)[:2]
+    assert "hcc-sim run scenarios/surgical-timing.yaml" in setup
+    assert "pytest" in tests
+
+
+def test_nothing_speaks_of_a_machine():
+    for page in [*PAGES, ROOT / "CHANGELOG.md", *(ROOT / "docs" / "decisions").glob("*.md")]:
+        assert not re.search(r"/(root|home|work|tmp)/", page.read_text()), page
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    assert "blocks[1]" in (ROOT / ".ci" / "run").read_text()

@@ -1,0 +1,338 @@
+"""Tables, plots and patients' histories as a reader meets them."""
+
+import csv
+import io
+import math
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from hcc_sim.analyses.compare import Comparison, compare
+from hcc_sim.engine import compile_pathway
+from hcc_sim.report import plots
+from hcc_sim.report.life import Moment, describe, moments, story
+from hcc_sim.report.numbers import decimals, plain, signed_with_error, with_error
+from hcc_sim.report.results import csv_text, write_parameters
+from hcc_sim.report.screen import NOT_ADVICE, ONLY_MONTE_CARLO, SECTIONS, assumed_count, overview, population_in_words
+from hcc_sim.scenario import hcc_pathway_of, load_scenario
+
+ROOT = Path(__file__).resolve().parents[1]
+SCENARIO = ROOT / "scenarios" / "surgical-timing.yaml"
+NAMES = ("opportunistic", "wait 42 days", "wait 298 days", "conservative")
+
+
+@pytest.fixture(scope="module")
+def timing() -> Comparison:
+    return compare(load_scenario(SCENARIO, patients=2000))
+
+
+def compared(tmp_path: Path, text: str, patients: int = 1000) -> Comparison:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    return compare(load_scenario(file, patients=patients))
+
+
+def on_screen(comparison: Comparison, width: int) -> str:
+    console = Console(width=width, file=io.StringIO(), highlight=False, markup=False, emoji=False)
+    console.print(overview(comparison, Path("results/x"), ["summary.csv"], width=width))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def in_one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+# --- numbers ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("errors", "expected"),
+    [((0.52,), 1), ((0.15,), 2), ((0.05,), 2), ((0.012,), 3), ((4.0,), 1), ((1e-9,), 3), ((0.0,), 1), ((math.nan,), 1),
+     ((0.012, 0.52, math.nan), 1), ((), 1)],
+)  # fmt: skip
+def test_decimals_show_the_largest_error(errors: Sequence[float], expected: int):
+    assert decimals(errors) == expected
+
+
+def test_numbers_with_errors():
+    assert with_error(60.2526, 0.52, 1) == "60.3 ± 0.5"
+    assert with_error(60.2526, math.nan, 1) == "60.3"
+    assert with_error(math.nan, math.nan, 1) == "-"
+    assert signed_with_error(0.31, 0.2, 1) == "+0.3 ± 0.2"
+    assert signed_with_error(-0.31, 0.2, 1) == "-0.3 ± 0.2"
+    assert signed_with_error(0.0, 0.0, 1) == "0"
+    assert signed_with_error(math.nan, math.nan, 1) == "-"
+    assert signed_with_error(0.0, 0.2, 1) == "0.0 ± 0.2"
+    assert plain(-0.04, 1) == "0.0"
+    assert plain(12345.67, 1) == "12,345.7"
+
+
+# --- the screen ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [40, 80, 100])
+def test_fits_the_screen(timing: Comparison, width: int):
+    text = on_screen(timing, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text, "nothing is cut off"
+    for name in NAMES:
+        assert name in text
+
+
+def test_four_strategies_stand_side_by_side_at_80_columns(timing: Comparison):
+    lines = on_screen(timing, 80).splitlines()
+    assert any(all(name in line for name in NAMES) for line in lines)
+
+
+def test_what_the_screen_says(timing: Comparison):
+    text = in_one_line(on_screen(timing, 100))
+    members = int(timing.tallies["conservative"].members["converted"].sum())
+    for part in (
+        timing.scenario.title,
+        timing.scenario.question,
+        "2,000 patients under each strategy, with the same luck",
+        "population advanced_hbv_china; regimen haic_lenvatinib_pd1; followed for 30 years; seed 20240502",
+        f"the {members:,} patients who convert, from conversion on",
+        "Difference from 'opportunistic'",
+        timing.headline(),
+        timing.strongest_assumption(),
+        "Borrowed haic_lenvatinib_pd1: No conversion rate is reported",
+        ONLY_MONTE_CARLO,
+        NOT_ADVICE,
+        "in results/x: summary.csv",
+    ):
+        assert in_one_line(part) in text, part
+
+
+def test_cells_are_the_numbers_of_the_summary(timing: Comparison):
+    lines = on_screen(timing, 100).splitlines()
+    first = next(line for line in lines if line.strip().startswith("OS at 5 years, %"))
+    table = timing.summary()
+    rows = table[(table["population"] == "converted") & (table["outcome"] == "OS: at 60 months")].set_index("strategy")
+    errors = [196 * rows["mc_se"][name] for name in NAMES]
+    expected = [
+        with_error(100 * rows["value"][name], e, decimals(errors)) for name, e in zip(NAMES, errors, strict=True)
+    ]
+    assert [cell.strip() for cell in first.split("  ") if cell.strip()][1:] == expected
+    differences = [line for line in lines if line.strip().startswith("OS at 5 years, pp")]
+    table = timing.contrasts()
+    row = table[
+        (table["population"] == "converted")
+        & (table["outcome"] == "OS: at 60 months")
+        & (table["strategy"] == "conservative")
+        & (table["versus"] == "opportunistic")
+    ].iloc[0]
+    assert row["difference"] < 0, "strategy minus the first"
+    assert f"{100 * row['difference']:.1f} ± {196 * row['mc_se']:.1f}" in differences[0]
+
+
+def test_every_row_of_the_table_exists(timing: Comparison):
+    told = set(timing.summary()["outcome"])
+    rows = [row for alternatives in SECTIONS for section in alternatives for row in section.rows]
+    assert all(outcome in told for row in rows for outcome in row.outcomes)
+
+
+@pytest.mark.usefixtures("quick")
+def test_many_strategies_odd_names_and_different_converters(tmp_path: Path):
+    strategies = "".join(f"  'wait {n} [red]days[/red] $x_{n}$': {{surgery.delay: {n} days}}\n" for n in range(9))
+    text = f"title: '[bold]odd[/bold] $x^2$'\nregimen: haic_lenvatinib_pd1\nstrategies:\n{strategies}"
+    comparison = compared(tmp_path, f"{text}  other: {{regimen: lenvatinib}}\n")
+    assert population_in_words(comparison) == "all 1,000 patients, from the start of therapy on"
+    shown = on_screen(comparison, 80)
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "[bold]odd[/bold] $x^2$" in shown
+    assert shown.count("[red]days[/red]") >= 9
+    told = in_one_line(shown)
+    assert "regimen haic_lenvatinib_pd1, lenvatinib" in told
+    assert "Borrowed lenvatinib:" in told
+    assert "Strategies differ in who converts" in told
+    plots.write_plots(tmp_path / "plots", comparison)
+    drawing = (tmp_path / "plots" / "survival.svg").read_text()
+    assert "$x^2$" in drawing, "no mathematics in titles"
+    assert len({str(plots._style(position)) for position in range(32)}) == 32
+    assert len({plots._style(position)["color"] for position in range(8)}) == 8
+
+
+def test_one_patient_one_strategy_short_horizon(tmp_path: Path):
+    text = "title: x\nstrategies: {only: {}}\nrun: {horizon: 30 months, seed: 0}\n"
+    comparison = compared(tmp_path, text, patients=1)
+    shown = on_screen(comparison, 80)
+    assert "1 patient under each strategy" in shown
+    assert "Difference" not in shown
+    plots.write_plots(tmp_path / "plots", comparison)
+    assert not list((tmp_path / "plots").glob("*-differences.csv"))
+
+
+def test_assumed_parameters_are_counted_without_decisions(timing: Comparison):
+    assumed, everything = assumed_count(timing.scenario)
+    parameters = [s.parameters for s in timing.scenario.strategies]
+    decisions = {name for p in parameters for name in p if p[name].decision}
+    assert everything == len(parameters[0]) - len(decisions)
+    assert assumed == sum(p.kind == "assumed" for n, p in parameters[0].items() if n not in decisions)
+    assert {"surgery.delay", "watching.interval", "watching.marker_interval"} <= decisions
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_parameters_file(timing: Comparison, tmp_path: Path):
+    write_parameters(tmp_path / "p.csv", timing.scenario)
+    with (tmp_path / "p.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["name"]: row for row in csv.DictReader(file)}
+    assert list(rows) == list(timing.scenario.strategies[0].parameters)
+    delay = rows["surgery.delay"]
+    assert (delay["decision"], delay["distribution"], delay["set_by"]) == ("yes", "held", "strategy opportunistic")
+    assert [delay[f"value: {name}"] for name in NAMES] == [
+        "0.0",
+        repr(42 / (365.25 / 12)),
+        repr(298 / (365.25 / 12)),
+        "inf",
+    ]
+    assert delay["set_by: conservative"] == "strategy conservative"
+    effect = rows["surgery.effect"]
+    assert (effect["value"], effect["kind"], effect["low"], effect["high"]) == ("1.0", "assumed", "0.5", "2.0")
+    assert effect["reason"]
+    assert effect["value: conservative"] == "", "filled only where strategies differ"
+    for row in rows.values():
+        assert float(row["value"]) == timing.scenario.strategies[0].parameters[row["name"]].value
+
+
+def test_plots_and_their_data(timing: Comparison, tmp_path: Path):
+    before = {key: mpl.rcParams[key] for key in (*plots.STYLE, "svg.id")}
+    plots.write_plots(tmp_path / "one", timing)
+    assert {key: mpl.rcParams[key] for key in before} == before, "matplotlib is left as it was"
+    plots.write_plots(tmp_path / "two", timing, timing.curves(), timing.contrasts())
+    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert len(files) == 13
+    for file in files:
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
+    for plot in plots.CURVES:
+        drawing = (tmp_path / "one" / f"{plot.file}.svg").read_text()
+        ElementTree.fromstring(drawing)
+        for part in (plot.axis, "months since conversion", "Difference from 'opportunistic'", *NAMES, NOT_ADVICE):
+            assert part in drawing, part
+        assert "<dc:date>" not in drawing
+        assert (tmp_path / "one" / f"{plot.file}.png").read_bytes().startswith(b"\x89PNG")
+        curves = timing.survival(plot.endpoint).drop(columns=["population", "outcome"])
+        assert (tmp_path / "one" / f"{plot.file}.csv").read_text() == csv_text(curves)
+    differences = pd.read_csv(tmp_path / "one" / "survival-differences.csv")
+    assert set(differences["versus"]) == {"opportunistic"}
+    assert set(differences["strategy"]) == set(NAMES[1:])
+    assert sorted(set(differences["months"])) == [12, 24, 36, 60, 120]
+    ElementTree.fromstring((tmp_path / "one" / "pathway.svg").read_text())
+
+
+def test_texts_of_a_plot_do_not_run_out_of_the_picture(timing: Comparison):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    plot = plots.CURVES[0]
+    landmarks = plots._landmarks(timing.contrasts(), timing, plot.endpoint, NAMES[0])
+    with mpl.rc_context(plots.STYLE):
+        figure = plots.curve_figure(plot, timing.survival(), landmarks, NAMES, timing)
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        figure.draw(renderer)
+        texts = [text for text in figure.findobj(mpl.text.Text) if text.get_text() and text.get_visible()]
+        boxes = [text.get_window_extent(renderer) for text in texts]
+    width, height = figure.get_size_inches() * figure.dpi
+    assert len(texts) > 30
+    for text, box in zip(texts, boxes, strict=True):
+        assert box.x0 >= 0, text
+        assert box.y0 >= 0, text
+        assert box.x1 <= width, text
+        assert box.y1 <= height, text
+    legend = figure.legends[0].get_window_extent(renderer)
+    assert all(legend.x0 >= axes.get_window_extent(renderer).x1 for axes in figure.axes), "it covers nothing"
+
+
+# --- one patient's history -------------------------------------------------------------------------------------------
+
+
+def stays(*rows: tuple[str, float, float, str, str]) -> pd.DataFrame:
+    columns = ["state", "entered_months", "left_months", "next_state", "ended_by"]
+    return pd.DataFrame([(0, *row) for row in rows], columns=["patient", *columns])
+
+
+BEFORE = (
+    ("start of therapy", 0.0, 0.0, "on conversion therapy", "will respond"),
+    ("on conversion therapy", 0.0, 3.0, "depth of response", "response"),
+    ("depth of response", 3.0, 3.0, "responding", "can become resectable"),
+    ("responding", 3.0, 4.0, "resection criteria", "assessment"),
+    ("resection criteria", 4.0, 4.0, "responding", "not yet"),
+    ("responding", 4.0, 6.0, "resection criteria", "assessment"),
+    ("resection criteria", 6.0, 6.0, "treated tumour", "criteria met"),
+    ("treated tumour", 6.0, 6.0, "elsewhere", "treated tumour viable"),
+    ("elsewhere", 6.0, 6.0, "converted", "occult disease"),
+)
+WATCHED = (
+    ("converted", 6.0, 9.0, "converted", "occult outgrowth"),
+    ("converted", 9.0, 9.5, "what the visit shows", "watching scan"),
+    ("what the visit shows", 9.5, 9.5, "converted", "missed"),
+    ("converted", 9.5, 40.0, "dead of cancer", "death of cancer"),
+)
+OPERATED = (
+    ("converted", 6.0, 6.0, "surgical decision", "date for surgery"),
+    ("surgical decision", 6.0, 6.0, "wash-out", "accepts surgery"),
+    ("wash-out", 6.0, 7.0, "", "horizon"),
+)
+
+
+@pytest.fixture(scope="module")
+def pathway(timing: Comparison):
+    return hcc_pathway_of(timing.scenario.calibration)
+
+
+def test_branches_are_folded_and_unseen_events_marked(pathway):
+    assert moments(pathway, stays(*BEFORE, *WATCHED)) == [
+        Moment(0.0, (), ("will respond",), "on conversion therapy", False),
+        Moment(3.0, ("response",), ("can become resectable",), "responding", False),
+        Moment(4.0, ("assessment", "not yet"), (), "", False),
+        Moment(
+            6.0, ("assessment", "criteria met"), ("treated tumour viable", "occult disease"), "converted", False
+        ),
+        Moment(9.0, ("occult outgrowth (unseen)",), (), "", False),
+        Moment(9.5, ("watching scan", "missed"), (), "", False),
+        Moment(40.0, ("death of cancer",), (), "dead of cancer", True),
+    ]  # fmt: skip
+
+
+def test_a_story_is_told_once(pathway):
+    person = {"male": 1.0, "age": 61.25, "aggressiveness": -0.5}
+    histories = {
+        "wait": stays(*BEFORE, *WATCHED),
+        "operate": stays(*BEFORE, *OPERATED),
+        "also wait": stays(*BEFORE, *WATCHED),
+    }
+    told = dict(story(pathway, person, histories, 80))
+    assert told["At the start of therapy"] == [
+        "  A man of 61.2 years; aggressiveness of the tumour 0.50 standard deviations\n  below the mean."
+    ]
+    assert told["Under 'wait'"][0] == "  Lives for 40.0 months from the start of therapy; dead of cancer."
+    assert told["Under 'wait'"][-1] == "  month   40.0   death of cancer"
+    assert told["Under 'operate'"] == [
+        "  Alive when observation ends, after 7.0 months; wash-out.",
+        "  As under 'wait' until month 6.0, then:",
+        "  month    6.0   assessment, criteria met, date for surgery, accepts surgery (in\n"
+        "                 truth: treated tumour viable, occult disease) → wash-out",
+        "  month    7.0   still alive when observation ends",
+    ]
+    assert told["Under 'also wait'"][1:] == ["  The same history as under 'wait'."]
+
+
+def test_somebody_else():
+    text = describe({"male": 0.0, "age": 50.0, "aggressiveness": 0.0})
+    assert text == "A woman of 50.0 years; aggressiveness of the tumour 0.00 standard deviations above the mean."
+
+
+def test_names_in_the_story_are_those_of_the_pathway(pathway, timing: Comparison):
+    from hcc_sim.report import life
+
+    program = compile_pathway(pathway, timing.scenario.strategies[0].parameters.values_only())
+    assert set(life.UNSEEN) <= set(program.exit_names)
+    assert any(name.endswith(life.NO_NEWS) for name in program.exit_names)
+    assert set(life.TRUTHS) <= set(program.state_names)
