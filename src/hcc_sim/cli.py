@@ -190,7 +190,7 @@ def _show_results(compared: Comparison, folder: Path, files: Sequence[str], outp
         from hcc_sim.report.screen import overview
 
         tops = list(dict.fromkeys(file.split("/")[0] + ("/" if "/" in file else "") for file in files))
-        order = ["summary.csv", "contrasts.csv", "curves.csv", "parameters.csv"]
+        order = ["summary.csv", "contrasts.csv", "assumptions.csv", "parameters.csv", "curves.csv"]
         console = _console()
         _print(overview(compared, folder, [*order, *(f for f in tops if f not in order)], width=console.width), console)
         return
