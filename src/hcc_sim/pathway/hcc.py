@@ -80,7 +80,7 @@ def _becomes_true(attribute: str) -> tuple[Action, ...]:
     return (
         Mark("disease since", when=no_active_disease),
         Mark("unseen since", when=nothing_unseen),
-        Mark(f"{attribute} since"),
+        Mark(f"{attribute} since", when=~when(attribute)),
         Set(attribute, 1),
     )
 
@@ -113,7 +113,7 @@ progression = Hazard(
     "progression",
     law="progression",
     since="start of therapy",
-    when=~unseen_progression & ~converted,
+    when=~unseen_progression & ~when("disease seen") & ~converted,
     in_place=True,
     scaled_by={"aggressiveness": "progression.log_hazard_ratio_aggressiveness"},
     hazard_ratios={
