@@ -436,7 +436,9 @@ def test_the_cache_is_cold_once(tmp_path: Path):
     assert first[3] == second[3]
 
 
-@pytest.mark.parametrize("changed", ["luck.py", "laws.py", "engine/kernel.py", "engine/hazards.py", "engine/tables.py"])
+@pytest.mark.parametrize(
+    "changed", ["luck.py", "laws/formulas.py", "engine/kernel.py", "engine/hazards.py", "engine/tables.py"]
+)
 def test_the_cache_folder_notices_a_change_of_any_compiled_file(changed: str, tmp_path: Path):
     from hcc_sim import compiled
 

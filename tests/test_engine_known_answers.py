@@ -224,6 +224,18 @@ def test_an_event_that_strikes_again_is_a_poisson_process():
     )
 
 
+def test_a_budget_rests_while_the_patient_is_away_and_goes_on_when_he_is_back():
+    states = (
+        State("at risk", (Hazard("death", "law", to="end"), Delay(6.0, to="away"))),
+        State("away", (Delay(4.0, to="at risk"),)),
+    )
+    dates = simulated(*states, laws={"law": laws.Exponential(0.08)}).left("death")
+    at_risk = 6.0 * np.floor(dates / 10.0) + dates % 10.0
+    assert np.all(dates % 10.0 <= 6.0)
+    assert curve_agrees(at_risk, laws.Exponential(0.08).survival)
+    assert not curve_agrees(dates, laws.Exponential(0.08).survival)
+
+
 def test_a_budget_outlasts_a_gap_in_a_law_that_ages():
     law = laws.Weibull(2.0, 20.0)
     death = Hazard("death", "law", to="end", since="begin")

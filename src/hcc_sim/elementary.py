@@ -68,7 +68,7 @@ def _number(bits: np.uint64) -> float:
 
 
 @compiled
-def _polynomial(coefficients: tuple[float, ...], x: float) -> float:
+def polynomial(coefficients: tuple[float, ...], x: float) -> float:
     """Horner's rule, coefficients of the highest power first."""
     value = coefficients[0]
     for coefficient in coefficients[1:]:
@@ -96,7 +96,7 @@ def _log_of_parts(k: float, f: float, correction: float) -> float:
     s = f / (2.0 + f)
     z = s * s
     w = z * z
-    tail = z * _polynomial(_LOG_ODD, w) + w * _polynomial(_LOG_EVEN, w)
+    tail = z * polynomial(_LOG_ODD, w) + w * polynomial(_LOG_EVEN, w)
     half_square = 0.5 * f * f
     return k * _LN2_HIGH - ((half_square - (s * (half_square + tail) + (k * _LN2_LOW + correction))) - f)
 
@@ -159,7 +159,7 @@ def exp(x: float) -> float:
     high, low, a, b = _reduce(x)
     r = high - low
     z = r * r
-    c = r - z * _polynomial(_EXP, z)
+    c = r - z * polynomial(_EXP, z)
     return (1.0 + (r * c / (2.0 - c) - low + high)) * a * b
 
 
@@ -173,7 +173,7 @@ def expm1(x: float) -> float:
     r = high - low
     lost = (high - r) - low
     half_square = r * (0.5 * r)
-    r1 = _polynomial(_EXPM1, half_square)
+    r1 = polynomial(_EXPM1, half_square)
     t = 3.0 - r1 * (0.5 * r)
     e = half_square * ((r1 - t) / (6.0 - r * t))
     e = (r * (e - lost) - lost) - half_square  # exp(r) - 1 = r - e
@@ -185,6 +185,9 @@ def expm1(x: float) -> float:
 _SQRT_HALF = 0.7071067811865476
 _ONE_OVER_SQRT_PI = 0.5641895835477563
 _SQRT_TWO_PI = 2.5066282746310002
+LARGEST_USUAL_HAZARD = 729.0
+"""Up to this cumulative hazard the normal quantile needs no iteration."""
+
 _CENTRE = 0.66  # |z| below which erf is used instead of erfc; just under 0.46875 sqrt(2)
 
 # W. J. Cody, Rational Chebyshev approximations for the error function, Math. Comp. 23 (1969) 631-637,
@@ -306,26 +309,26 @@ _FAR_TAIL_BOTTOM = (
 )
 
 
-@compiled
+@compiled(forceinline=True)
 def _half_erf(z: float) -> float:
     """Phi(z) - 1/2 for |z| <= 0.66."""
     x = z * _SQRT_HALF
     y = x * x
-    return 0.5 * x * _polynomial(_ERF_TOP, y) / _polynomial(_ERF_BOTTOM, y)
+    return 0.5 * x * polynomial(_ERF_TOP, y) / polynomial(_ERF_BOTTOM, y)
 
 
-@compiled
+@compiled(forceinline=True)
 def _scaled_tail(z: float) -> float:
     """(1 - Phi(z)) exp(z^2 / 2) for z >= 0.66: neither over- nor underflows."""
     x = z * _SQRT_HALF
-    if x <= 4.0:
-        return 0.5 * _polynomial(_ERFC_TOP, x) / _polynomial(_ERFC_BOTTOM, x)
+    middle = 0.5 * polynomial(_ERFC_TOP, x) / polynomial(_ERFC_BOTTOM, x)
     y = 1.0 / (x * x)
-    rest = y * _polynomial(_ERFC_FAR_TOP, y) / _polynomial(_ERFC_FAR_BOTTOM, y)
-    return 0.5 * (_ONE_OVER_SQRT_PI - rest) / x
+    rest = y * polynomial(_ERFC_FAR_TOP, y) / polynomial(_ERFC_FAR_BOTTOM, y)
+    far = 0.5 * (_ONE_OVER_SQRT_PI - rest) / x
+    return middle if x <= 4.0 else far
 
 
-@compiled
+@compiled(forceinline=True)
 def _tail(z: float) -> float:
     """1 - Phi(z) for z >= 0.66, with relative accuracy."""
     z = min(z, 40.0)  # 0 from there on; keeps inf - inf away
@@ -342,35 +345,37 @@ def normal_cdf(z: float) -> float:
     return _tail(-z) if z < 0.0 else 1.0 - _tail(z)
 
 
-@compiled
+@compiled(forceinline=True)
 def log_normal_survival(z: float) -> float:
     """log(1 - Phi(z)), the log of the normal survival, within 1e-14 relative; 0 at -inf, -inf at inf."""
-    if z > _CENTRE:
-        return log(_scaled_tail(z)) - 0.5 * z * z
-    if z < -_CENTRE:
-        return log1p(-_tail(-z))
-    return log(0.5 - _half_erf(z))
+    scaled = _scaled_tail(abs(z))
+    upper = log(scaled if z > _CENTRE else 0.5 - _half_erf(z))
+    upper = upper - 0.5 * z * z if z > _CENTRE else upper
+    return log1p(-_tail(-z)) if z < -_CENTRE else upper
 
 
-@compiled
+@compiled(forceinline=True)
 def _central_quantile(q: float) -> float:
     """Phi^-1(1/2 + q) for |q| <= 0.425."""
     r = 0.180625 - q * q
-    return q * _polynomial(_QUANTILE_TOP, r) / _polynomial(_QUANTILE_BOTTOM, r)
+    return q * polynomial(_QUANTILE_TOP, r) / polynomial(_QUANTILE_BOTTOM, r)
+
+
+@compiled(forceinline=True)
+def _tail_quantile(h: float) -> float:
+    """The z > 0 with -log(1 - Phi(z)) = h, for -log(0.075) <= h <= `LARGEST_USUAL_HAZARD`, and at inf."""
+    r = np.sqrt(h)
+    near = polynomial(_TAIL_TOP, r - 1.6) / polynomial(_TAIL_BOTTOM, r - 1.6)
+    far = polynomial(_FAR_TAIL_TOP, r - 5.0) / polynomial(_FAR_TAIL_BOTTOM, r - 5.0)
+    z = near if r <= 5.0 else far
+    return z if h < np.inf else h
 
 
 @compiled
-def _tail_quantile(h: float) -> float:
-    """The z > 0 with -log(1 - Phi(z)) = h, for h >= -log(0.075)."""
-    r = np.sqrt(h)
-    if r <= 5.0:
-        return _polynomial(_TAIL_TOP, r - 1.6) / _polynomial(_TAIL_BOTTOM, r - 1.6)
-    if r <= 27.0:
-        return _polynomial(_FAR_TAIL_TOP, r - 5.0) / _polynomial(_FAR_TAIL_BOTTOM, r - 5.0)
-    if not h < np.inf:
-        return h
-    # Wichura's range ends where probabilities underflow.  1 - Phi(z) ~ exp(-z^2 / 2) / (z sqrt(2 pi)) starts Newton's
-    # method, whose error is then squared and divided by z in each step.
+def _enormous_quantile(h: float) -> float:
+    """The z with -log(1 - Phi(z)) = h beyond Wichura's range, which ends where probabilities underflow."""
+    # 1 - Phi(z) ~ exp(-z^2 / 2) / (z sqrt(2 pi)) starts Newton's method, whose error is then squared and divided by z
+    # in each step.
     z = np.sqrt(2.0 * h)
     z = np.sqrt(2.0 * (h - log(z * _SQRT_TWO_PI)))
     for _ in range(2):
@@ -387,14 +392,22 @@ def normal_quantile(p: float) -> float:
     return -_tail_quantile(-log(p)) if q < 0.0 else _tail_quantile(-log(1.0 - p))
 
 
+@compiled(forceinline=True)
+def usual_normal_quantile_from_hazard(h: float) -> float:
+    """`normal_upper_quantile_from_hazard`, for h up to `LARGEST_USUAL_HAZARD` and at inf: without branches."""
+    upper = h > 2.5902671654458267  # -log(0.075)
+    lower = h < 0.07796154146971182  # -log(0.925)
+    tail = _tail_quantile(h if upper else -log(-expm1(-h)))
+    tail = tail if upper else -tail
+    return tail if upper or lower else _central_quantile(0.5 - exp(-h))
+
+
 @compiled
 def normal_upper_quantile_from_hazard(h: float) -> float:
     """The z with -log(1 - Phi(z)) = h, within 1e-14 relative away from z = 0; -inf at 0, inf at inf, nan below 0.
 
     Starting from the cumulative hazard h, neither tail is ever rounded away: h may be 1e-300 or 1e300.
     """
-    if h > 2.5902671654458267:  # -log(0.075)
-        return _tail_quantile(h)
-    if h < 0.07796154146971182:  # -log(0.925)
-        return -_tail_quantile(-log(-expm1(-h)))
-    return _central_quantile(0.5 - exp(-h))
+    if LARGEST_USUAL_HAZARD < h < np.inf:
+        return _enormous_quantile(h)
+    return usual_normal_quantile_from_hazard(h)
