@@ -254,7 +254,7 @@ LAW_EXAMPLES: Mapping[str, tuple[object, ...]] = {
     "PiecewiseExponential": (tuple(12.0 * k for k in range(100)), tuple(0.002 * 1.05**k for k in range(100))),
     "Tabulated": (laws.LogLogistic(1.5, 24.0),),
 }
-"""Examples of the laws by name; the piecewise one is a life table of 100 rows.  The tabulated one is a table of a log-logistic."""
+"""Examples of the laws by name: the piecewise one is a life table of 100 rows, the tabulated one a log-logistic."""
 
 
 @numba.njit(error_model="numpy", nogil=True)
