@@ -236,6 +236,36 @@ def test_a_budget_rests_while_the_patient_is_away_and_goes_on_when_he_is_back():
     assert not curve_agrees(dates, laws.Exponential(0.08).survival)
 
 
+def test_a_budget_is_spent_at_the_rate_of_whatever_law_holds():
+    given = {"fast": laws.Exponential(0.08), "slow": laws.Exponential(0.02), "fast too": laws.Exponential(0.08)}
+
+    def dates(second: str) -> np.ndarray:
+        states = (
+            State("first", (Hazard("death", "fast", to="end", since="begin"), Delay(6.0, to="second"))),
+            State("second", (Hazard("death", second, to="end", since="begin"),)),
+        )
+        begun = {"epochs": (Epoch("begin"),), "at_start": (Mark("begin"),)}
+        return simulated(*states, laws=given, **begun).left("death")
+
+    def survival(rate: float) -> Any:
+        return laws.PiecewiseExponential((0.0, 6.0), (0.08, rate)).survival
+
+    assert curve_agrees(dates("slow"), survival(0.02))
+    assert not curve_agrees(dates("slow"), survival(0.08)), "carried over though the law changed"
+    assert curve_agrees(dates("fast too"), survival(0.08))
+
+
+def test_a_law_that_an_attribute_chooses_changes_with_it():
+    given = {"before": laws.Exponential(0.03), "after": laws.Exponential(0.15)}
+    death = Hazard("death", ("before", "after"), to="end", law_by="grown")
+    dates = simulated(State("start", (death, due(9.0))), laws=given, attributes={"grown": 0.0, "due": 1.0})
+    assert curve_agrees(dates.left("death"), laws.Exponential(0.03).survival)
+    grows = Delay(9.0, name="grows", in_place=True, when=when("grown", "==", 0.0), does=(Set("grown", 1.0),))
+    times = simulated(State("start", (death, grows)), laws=given, attributes={"grown": 0.0}).left("death")
+    assert curve_agrees(times, laws.PiecewiseExponential((0.0, 9.0), (0.03, 0.15)).survival)
+    assert not curve_agrees(times, laws.Exponential(0.03).survival)
+
+
 def test_a_budget_outlasts_a_gap_in_a_law_that_ages():
     law = laws.Weibull(2.0, 20.0)
     death = Hazard("death", "law", to="end", since="begin")
