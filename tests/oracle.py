@@ -275,11 +275,11 @@ class Life:
                 self.mark(action)
                 continue
             value = self.value(action.value, action.attribute)
+            if isinstance(action, Add):
+                value += self.attributes[action.attribute]
             if isnan(value):
-                raise OracleStop(f"what {action.attribute!r} is given is not a number")
-            self.attributes[action.attribute] = (
-                value + self.attributes[action.attribute] if isinstance(action, Add) else value
-            )
+                raise OracleStop(f"what {action.attribute!r} becomes is not a number")
+            self.attributes[action.attribute] = value
 
     def mark(self, action: Mark) -> None:
         """Start an epoch; of one declared `first` only the first occurrence counts."""

@@ -261,6 +261,7 @@ def test_an_attribute_that_is_not_a_number():
     message = "exit 'to the test': a value that is given to an attribute or epoch is not a number"
     assert unlucky(State("test", (DEATH,), (Set("x", nan),))) == message
     assert unlucky(State("test", (DEATH,), (Set("x", Linear({"bad": nan})),))) == message
+    assert unlucky(State("test", (DEATH,), (Set("x", inf), Add("x", -inf)))) == message
     backward = program(State("start", (DEATH,)), attributes={"x": Linear({"y": 1.0}), "y": 1.0})
     expected = "patient 0, the start: a value that is given to an attribute or epoch is not a number"
     assert stopped(backward) == expected
@@ -317,6 +318,7 @@ def test_the_laws_there_are():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
+        ({"seed": 1.5}, "seed, patients, first_patient, chunk and max_stays must be whole numbers"),
         ({"seed": -1}, "seed is -1; it must be at least 0 and below 2^64"),
         ({"seed": 2**64}, f"seed is {2**64}; it must be at least 0 and below 2^64"),
         ({"patients": 0}, "patients 0 to -1: need at least one, numbered 0 to 2^64 - 1"),

@@ -783,3 +783,40 @@ def test_conditions_read_as_they_were_written():
     assert str((when("fit") & when("age", "<", 70.0)).named("operable")) == "operable"
     assert str(~when("fit").named("operable")) == "not operable"
     assert str(ALWAYS) == "always"
+
+
+# --- faults that once ended in a raw error or in silence --------------------------------------------------------------
+
+
+def compiled_with(make: Any, values: dict[str, float]) -> tuple[str, ...]:
+    return refused(lambda: compile_pathway(make(), values))
+
+
+def test_an_argument_that_a_law_does_not_have():
+    (problem,) = compiled_with(lambda: start(laws={"rule": Law(laws.Exponential, {"rate": 0.1})}), {})
+    assert problem.startswith("law 'rule': ")
+    assert "unexpected keyword argument 'rate'" in problem
+
+
+def test_a_schedule_without_pieces_is_refused():
+    empty = refused(lambda: start(Visit("scan", Schedule("scan", ()), to="end")))
+    assert empty == ("schedule 'scan' has no pieces: it needs an interval",)
+
+
+def test_a_schedule_that_ends_at_no_number_is_refused_once():
+    scan = Schedule("scan", (("until", 10.0), (float("inf"), 1.0)))
+    visits = (Visit("scan", scan, to="end"), Visit("again", scan, to="end"))
+    (problem,) = compiled_with(lambda: start(*visits), {"until": float("nan")})
+    assert problem.startswith("schedule 'scan': the pieces must end later and later")
+
+
+def test_a_hazard_without_a_law_is_refused():
+    bare = Hazard("growth", (), to="end", law_by="x")
+    assert f"{WHERE}, exit 'growth' names no law" in refused(lambda: start(bare, attributes={"x": 0.0}))
+
+
+def test_a_condition_on_a_parameter_that_is_no_number_is_refused():
+    late = Delay(1.0, to="end", name="late", when=when("x", ">", "limit"))
+    (problem,) = compiled_with(lambda: start(late, attributes={"x": 0.0}), {"limit": float("nan")})
+    assert problem == "parameter 'limit', with which a condition compares, is not a number"
+    compile_pathway(start(late, attributes={"x": 0.0}), {"limit": 1.0})

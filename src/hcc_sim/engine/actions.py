@@ -107,11 +107,10 @@ def act(
         kind = words[action + t.C_KIND]
         for j in range(len(doers)):
             p = doers[j]
-            if np.isnan(values[j]):
+            given = target[p] + values[j] if kind == t.ADD else values[j]
+            if np.isnan(given):
                 stop(block, NO_VALUE, p, name)
-            if kind == t.SET:
-                target[p] = values[j]
-            elif kind == t.ADD:
-                target[p] += values[j]
+            if kind in (t.SET, t.ADD):
+                target[p] = given
             elif kind == t.MARK or np.isnan(target[p]):
-                target[p] = now[p] + values[j]
+                target[p] = now[p] + given

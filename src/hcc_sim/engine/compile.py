@@ -167,7 +167,7 @@ class _Compiler:
         for name, given in self.pathway.laws.items():
             try:
                 law = given.build(self.values) if isinstance(given, Law) else given
-            except ValueError as error:
+            except (TypeError, ValueError) as error:  # TypeError: an argument that the constructor does not have
                 self.problems.append(f"law {name!r}: {error}")
                 continue
             if law not in self.law_list:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
@@ -162,6 +163,8 @@ def _message(program: Program, patient: int, trouble: int, exit: int, max_stays:
 def _check(
     seed: int, patients: int, horizon: float, first: int, chunk: int, threads: int | None, max_stays: int
 ) -> None:
+    if not all(isinstance(n, Integral) for n in (seed, patients, first, chunk, max_stays)):
+        raise ValueError("seed, patients, first_patient, chunk and max_stays must be whole numbers")
     if not 0 <= seed < 2**64:
         raise ValueError(f"seed is {seed}; it must be at least 0 and below 2^64")
     if patients < 1 or first < 0 or first + patients > 2**64:

@@ -61,8 +61,9 @@ def problems_of_values(pathway: Pathway, values: Mapping[str, float]) -> list[st
     problems: list[str] = []
     for branch in pathway.branches():
         problems += _weights_of(branch, values)
-    for schedule in _schedules(pathway):
+    for schedule in dict.fromkeys(_schedules(pathway)):
         problems += _schedule(schedule, values)
+    problems += _thresholds(pathway, values)
     at_once = {
         (state.name, exit.name)
         for state in pathway.states
@@ -103,6 +104,9 @@ def _names(pathway: Pathway) -> Iterator[str]:
     for schedule in _schedules(pathway):
         if schedules.setdefault(schedule.name, schedule) != schedule:
             yield f"schedule {schedule.name!r} is declared twice with different dates"
+    for schedule in schedules.values():
+        if not schedule.pieces():
+            yield f"schedule {schedule.name!r} has no pieces: it needs an interval"
     for state, visit in _visits(pathway):
         if visit.probability is not None and visit.name in schedules:
             yield f"{state.name}: visit {visit.name!r} needs a name other than its schedule's, for its own luck"
@@ -163,6 +167,8 @@ def _names_of_exit(pathway: Pathway, where: str, exit: Exit, names: set[str]) ->
         for law in (exit.law,) if isinstance(exit.law, str) else exit.law:
             if law not in pathway.laws:
                 yield f"{where} uses the law {law!r}, which is not declared"
+        if not exit.law:
+            yield f"{where} names no law"
         if isinstance(exit.law, tuple) != (exit.law_by is not None):
             yield f"{where} needs both several laws and `law_by`, or neither"
         read = chain(exit.scaled_by, exit.hazard_ratios, exit.accelerated_by, [exit.law_by])
@@ -321,8 +327,10 @@ def _schedule(schedule: Schedule, values: Mapping[str, float]) -> Iterator[str]:
         return
     pieces = [(number(until, values), number(interval, values)) for until, interval in schedule.pieces()]
     untils = [until for until, _ in pieces]
-    if untils != sorted(set(untils)) or untils[-1] != float("inf") or untils[0] <= 0:
+    rising = all(before < after for before, after in pairwise([0.0, *untils]))  # false where one is NaN
+    if not rising or untils[-1] != float("inf"):
         yield f"{where}: the pieces must end later and later, the last one never (inf); they end at {untils}"
+        return
     for _, interval in pieces:
         if not interval > 0:
             yield f"{where}: the interval is {interval} months, and must be above 0"
@@ -334,6 +342,18 @@ def _schedule(schedule: Schedule, values: Mapping[str, float]) -> Iterator[str]:
         if latest >= after.begins_months + after.interval_months * (1 - scatter / 2):
             turn = f"{before.interval_months:g} turns to {after.interval_months:g} months"
             yield f"{where}: with scatter {scatter}, dates may overtake each other where {turn}"
+
+
+def _thresholds(pathway: Pathway, values: Mapping[str, float]) -> Iterator[str]:
+    """Conditions that compare with a parameter that is no number: they would fail without a word."""
+    parts = (
+        p for s in pathway.states for e in pathway.exits_of(s) for p in (e.arms if isinstance(e, Branch) else (e,))
+    )
+    given = [*parts, *_actions(pathway, pathway.states)]
+    tests = (t for part in given for clause in condition(part.when).clauses for t in clause)
+    for name in dict.fromkeys(t.than for t in tests if isinstance(t.than, str)):
+        if values[name] != values[name]:
+            yield f"parameter {name!r}, with which a condition compares, is not a number"
 
 
 def _holds_visits(piece: Piece) -> bool:
