@@ -793,7 +793,9 @@ def compiled_with(make: Any, values: dict[str, float]) -> tuple[str, ...]:
 
 
 def test_an_argument_that_a_law_does_not_have():
-    (problem,) = compiled_with(lambda: start(laws={"rule": Law(laws.Exponential, {"rate": 0.1})}), {})
+    (problem,) = compiled_with(
+        lambda: start(laws={"law": laws.Exponential(0.1), "rule": Law(laws.Exponential, {"rate": 0.1})}), {}
+    )
     assert problem.startswith("law 'rule': ")
     assert "unexpected keyword argument 'rate'" in problem
 
