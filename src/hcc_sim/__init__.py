@@ -1,8 +1,8 @@
 """Microsimulation of conversion therapy and surgical timing in hepatocellular carcinoma.
 
 `load_scenario(path)` reads and checks a scenario file, `run(scenario)` compares its strategies.  A pathway of one's own
-is declared with `pathway` and `laws`, then `compile_pathway`, `simulate` and `simulate_all`.  Everything is imported on
-first use, so that `import hcc_sim` stays light.
+is declared with `pathway` and `laws`, then `compile_pathway`, `simulate` and `simulate_all`; `occupancy` and
+`time_in_state` tell where its patients are.  Everything is imported on first use, so that `import hcc_sim` stays light.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ _HOMES = {
     "compile_pathway": ("hcc_sim.engine", "compile_pathway"),
     "simulate": ("hcc_sim.engine", "simulate"),
     "simulate_all": ("hcc_sim.engine", "simulate_all"),
+    "occupancy": ("hcc_sim.outcomes", "occupancy"),
+    "time_in_state": ("hcc_sim.outcomes", "time_in_state"),
     "pathway": ("hcc_sim.pathway", ""),
     "laws": ("hcc_sim.laws", ""),
 }
