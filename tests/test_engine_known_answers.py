@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from scipy import stats
+from scipy import integrate, linalg, stats
 
 from hcc_sim import laws
 from hcc_sim.engine import attributes_at_start, compile_pathway, simulate_all
@@ -324,6 +324,132 @@ def test_accelerated_time_across_states():
     assert not curve_agrees(times, survival(law.cumulative_hazard(7.0))), "settled without the speed"
 
 
+# --- clocks in several states -----------------------------------------------------------------------------------------
+
+
+def test_a_clock_that_an_event_started_goes_on_in_later_states():
+    """Illness-death in which death counts from onset, but threatens only in the severe state, which comes later.
+
+    With onset at 0, F and f of the time to the severe state, and S of the law of death,
+    P(alive at u) = 1 - F(u) + S(u) * integral of f(v) / S(v) for v up to u.
+    """
+    worsening, law = laws.Exponential(0.09), laws.Weibull(2.2, 20.0)
+    states = (
+        State("well", (Hazard("onset", "onset", to="ill", does=(Mark("onset"),)),)),
+        State("ill", (Hazard("worsening", "worsening", to="severe"),)),
+        State("severe", (Hazard("death", "death", to="end", since="onset"),)),
+    )
+    given = {"onset": laws.Weibull(1.6, 25.0), "worsening": worsening, "death": law}
+    run = simulated(*states, laws=given, epochs=(Epoch("onset"),))
+    times = run.left("death") - run.left("onset")
+    assert len(times) == PATIENTS
+
+    u = np.linspace(0.0, 300.0, 3_001)
+
+    def alive(severe: np.ndarray) -> Any:
+        return lambda t: np.interp(t, u, worsening.survival(u) + severe)
+
+    density, came = 0.09 * worsening.survival(u), 1.0 - worsening.survival(u)
+    late = law.survival(u) * integrate.cumulative_trapezoid(density / law.survival(u), u, initial=0.0)
+    assert curve_agrees(times, alive(late))
+    reset = np.convolve(density, law.survival(u))[: len(u)] * u[1]
+    assert not curve_agrees(times, alive(reset)), "counted from entry into the severe state"
+    assert not curve_agrees(times, alive(came * law.survival(u))), "drawn from onset, and dead on arrival if it is past"
+
+
+BEGUN = {"epochs": (Epoch("begin"),), "at_start": (Mark("begin"),)}
+
+
+def renewed(law: laws.Law, months: float, restarts: bool) -> np.ndarray:
+    """How often each patient has had an event whose clock begins anew with each, if it restarts."""
+    again = Hazard("renewal", "law", in_place=True, restarts=restarts)
+    run = simulated(State("start", (again, Delay(months, to="end", since="begin"))), laws={"law": law}, **BEGUN)
+    return np.bincount(run.stays.patient.astype(int)) - 1
+
+
+def test_a_clock_that_restarts_makes_a_renewal_process():
+    """Gamma intervals of shape 2 are every second point of a Poisson process: N = floor(Poisson / 2)."""
+    rate, months, most = 0.3, 20.0, 9
+    poisson = stats.poisson(rate * months)
+    found = np.bincount(renewed(laws.GeneralisedGamma.from_flexsurv_gamma(2.0, rate), months, True), minlength=most)
+    k = np.arange(most)
+    expected = PATIENTS * (poisson.pmf(2 * k) + poisson.pmf(2 * k + 1))
+    assert found[most:].sum() < 50
+    assert counts_agree(found[:most], expected)
+    assert not counts_agree(found[:most], PATIENTS * stats.poisson.pmf(k, np.sum(k * expected) / PATIENTS))
+    goes_on = renewed(laws.GeneralisedGamma.from_flexsurv_gamma(2.0, rate), months, False)
+    assert not counts_agree(np.bincount(goes_on, minlength=most)[:most], expected), "the clock of entry went on"
+
+
+def test_a_state_visited_again_and_again_has_the_occupancy_of_a_matrix_exponential():
+    """Stages: working fails after gamma (2, a), its clock reset at each entry, repair takes an exponential time b."""
+    a, b, death = 0.25, 0.4, 0.01
+    states = (
+        State("working", (Hazard("failure", "failure", to="repair"), Hazard("death", "death", to="end"))),
+        State("repair", (Hazard("mending", "mending", to="working"), Hazard("death", "death", to="end"))),
+    )
+    given = {
+        "failure": laws.GeneralisedGamma.from_flexsurv_gamma(2.0, a),
+        "mending": laws.Exponential(b),
+        "death": laws.Exponential(death),
+    }
+    run = simulated(*states, laws=given)
+    # new, worn, in repair; the last row counts failures
+    flow = np.array([[-a, 0.0, b, 0.0], [a, -a, 0.0, 0.0], [0.0, a, -b, 0.0], [0.0, a, 0.0, 0.0]])
+    flow[range(3), range(3)] -= death
+    s = run.stays
+
+    def of_patients(rows: np.ndarray) -> np.ndarray:
+        return np.bincount(s.patient[rows].astype(int), minlength=PATIENTS)
+
+    def there(state: str, t: float) -> np.ndarray:
+        return run.within(state) & (s.entered_months <= t) & (t < s.left_months)
+
+    for t in (2.0, 6.0, 15.0, 40.0, 90.0):
+        new, worn, repair, failures = linalg.expm(flow * t)[:, 0]
+        assert share_agrees(of_patients(there("working", t)), new + worn)
+        assert share_agrees(of_patients(there("repair", t)), repair)
+        assert mean_agrees(of_patients(run.ended_by("failure") & (s.left_months <= t)), failures, 0.1)
+    memoryless = linalg.expm(2.0 * np.array([[-a / 2.0 - death, b], [a / 2.0, -b - death]]))[1, 0]
+    assert not share_agrees(of_patients(there("repair", 2.0)), memoryless), (
+        "the mean time to failure, without its clock"
+    )
+
+
+def test_a_gompertz_that_falls_leaves_some_for_ever():
+    """H(inf) = rate / -shape: a share exp(-H) never has the event, and from d on exp(H(d) - H(inf))."""
+    shape, rate, ratio, months = -0.08, 0.06, 1.5, 9.0
+    law = laws.Gompertz(shape, rate)
+    death = Hazard("death", "law", to="end", since="begin", hazard_ratios={None: ratio})
+    left = ratio * rate / -shape
+
+    def never(*states: State) -> np.ndarray:
+        stays = simulated(*states, laws={"law": law}, horizon=1e5, **BEGUN).stays
+        return np.bincount(stays.patient[stays.ended_by == HORIZON].astype(int), minlength=PATIENTS)
+
+    at_once = never(State("start", (death,)))
+    assert share_agrees(at_once, exp(-left))
+    assert not share_agrees(at_once, exp(-left / ratio)), "without the hazard ratio"
+    later = never(State("start", (Delay(months, to="later"),)), State("later", (death,)))
+    assert share_agrees(later, exp(-left * exp(shape * months)))
+    assert not share_agrees(later, exp(-left)), "counted from entry"
+
+
+def test_returns_to_a_defective_law_are_geometric():
+    """Who may never relapse asks again after each relapse: P(k relapses) = p^k (1 - p), p = 1 - exp(-H(inf))."""
+    p = 1.0 - exp(-0.06 / 0.05)
+    states = (
+        State("remission", (Hazard("relapse", "relapse", to="relapsed"), NEVER)),
+        State("relapsed", (Hazard("response", "response", to="remission"),)),
+    )
+    given = {"relapse": laws.Gompertz(-0.05, 0.06), "response": laws.Weibull(1.5, 4.0)}
+    run = simulated(*states, laws=given, horizon=1e5)
+    count = np.bincount(run.stays.patient[run.ended_by("relapse")].astype(int), minlength=PATIENTS)
+    k = np.arange(16)
+    assert counts_agree(np.bincount(count, minlength=16)[:16], PATIENTS * p**k * (1.0 - p))
+    assert not counts_agree(np.bincount(count, minlength=16)[:16], PATIENTS * 0.69**k * 0.31)
+
+
 # --- visits, alarms, services, delays ---------------------------------------------------------------------------------
 
 NEVER = Delay(inf, to="end", name="never")
@@ -590,6 +716,46 @@ def test_life_expectancy_at_60(sex: str):
     assert len(years) == 200_000
     assert mean_agrees(years, exact, 0.1)
     assert not mean_agrees(years, expectancy_years(law, 60.25), 0.1), "a quarter of a year older"
+
+
+AGES_YEARS = (48.0, 61.5, 74.0)
+BANDS_YEARS = np.arange(45.0, 95.0, 5.0)
+ILL_RATIO = 1.8
+
+
+def deaths_and_risk_by_age(law: laws.PiecewiseExponential, read_older_years: float) -> tuple[np.ndarray, np.ndarray]:
+    """Deaths in each band of age, and the cumulative hazard to which patients in it were exposed by the table.
+
+    The ages with which the table is read may be wrong, for a model that must fail.
+    """
+    death = Hazard("death", "life table", to="end", since="birth")
+    states = (
+        State("well", (Hazard("illness", "illness", to="ill"), death)),
+        State("ill", (Hazard("death", "life table", to="end", since="birth", hazard_ratios={None: ILL_RATIO}),)),
+    )
+    more = {"epochs": (Epoch("birth"),), "at_start": (Mark("birth", Linear({"age": -12.0})),)}
+    given = {"life table": law, "illness": laws.Weibull(1.5, 120.0)}
+    deaths, risk = np.zeros(len(BANDS_YEARS) - 1), np.zeros(len(BANDS_YEARS) - 1)
+    for age in AGES_YEARS:
+        run = simulated(*states, laws=given, attributes={"age": age}, horizon=240.0, **more)
+        deaths += np.histogram(age + run.left("death") / 12.0, BANDS_YEARS)[0]
+        ratio = np.where(run.within("ill"), ILL_RATIO, 1.0)
+        for band in range(len(risk)):
+            begin, end = (
+                np.clip(12.0 * age + months, *12.0 * BANDS_YEARS[band : band + 2]) + 12.0 * read_older_years
+                for months in (run.stays.entered_months, run.stays.left_months)
+            )
+            risk[band] += np.sum(ratio * (law.cumulative_hazard(end) - law.cumulative_hazard(begin)))
+    return deaths, risk
+
+
+def test_deaths_at_every_age_are_what_the_life_table_expects():
+    """Some fall ill on the way: deaths less the cumulative hazards H of all who were there have mean 0, variance H."""
+    deaths, risk = deaths_and_risk_by_age(life_table("male"), 0.0)
+    assert risk.min() > 300.0
+    assert np.all(abs(deaths - risk) < Z * np.sqrt(risk))
+    deaths, older = deaths_and_risk_by_age(life_table("male"), 1.0)
+    assert np.max(abs(deaths - older) / np.sqrt(older)) > Z, "a year older"
 
 
 # --- branches ---------------------------------------------------------------------------------------------------------
