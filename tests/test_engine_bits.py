@@ -15,7 +15,7 @@ import pytest
 
 from hcc_sim import laws
 from hcc_sim.engine import EngineError, Program, compile_pathway, kernel, simulate, simulate_all
-from hcc_sim.engine.block import BUFFER_FULL, FINE, Record
+from hcc_sim.engine.block import BUFFER_FULL, FINE, new_record, new_room
 from hcc_sim.history import Stays, concatenate
 from hcc_sim.luck import luck
 from hcc_sim.pathway.model import (
@@ -150,10 +150,15 @@ def ticking(stays: int) -> Program:
 
 def with_buffer(made: Program, patients: int, rows: int) -> tuple[Stays, int]:
     """Stays from one call of the kernel with room for so many rows, and what stopped it."""
-    types = (np.uint64, np.int16, np.float64, np.float64, np.int16, np.int16)
-    record = Record(*(np.full(rows, 77, kind) for kind in types))
+    record = new_record(rows)
+    for column in record:
+        column[:] = 77
+    room = new_room(made.words, len(made.newborn), min(patients, 1_000), rows)
+    drawn, none = np.full(len(made.attribute_names), -1), np.empty((0, patients))
     arguments = (np.uint64(SEED), np.uint64(0), patients, HORIZON_MONTHS, 10_000)
-    written, trouble, _, _ = kernel.live_block(made.words, made.laws, made.newborn, *arguments, record)
+    _, written, trouble, _, _ = kernel.live_span(
+        made.words, made.laws, made.newborn, none, drawn, *arguments, room, record
+    )
     return Stays(*(column[:written] for column in record)), trouble
 
 

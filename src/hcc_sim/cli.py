@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 DEBUG = "HCC_SIM_DEBUG"
-KERNEL = "live_block"
+KERNEL = "live_span"
 """The compiled function that takes long; its name is in that of its file on disk."""
 COMPILER = "hcc-sim compiler"
 CHUNK = 50_000

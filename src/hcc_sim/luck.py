@@ -10,8 +10,11 @@ import hashlib
 from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 
 from hcc_sim.compiled import compiled
+
+UInt64s = npt.NDArray[np.uint64]
 
 KINDS = ("event", "branch", "attribute", "visit", "parameter")
 
@@ -57,6 +60,15 @@ def uniform(seed: np.uint64, patient: np.uint64, name_key: np.uint64, count: np.
     low, high, _, _ = philox4x32(patient & _LOW, patient >> _32, name_key, count, seed & _LOW, seed >> _32)
     top = ((high << _32) | low) >> _11
     return np.float64(top + _ONE) * _TWO_TO_MINUS_53
+
+
+@compiled
+def uniforms(
+    seed: np.uint64, patient: UInt64s, name_key: np.uint64, count: UInt64s, out: npt.NDArray[np.float64]
+) -> None:
+    """Fill `out` with the uniform numbers at the addresses of as many patients and counts."""
+    for i in range(out.size):
+        out[i] = uniform(seed, patient[i], name_key, count[i])
 
 
 def name_key(name: str) -> int:

@@ -21,6 +21,7 @@ from hcc_sim.pathway.model import (
     ENTRY,
     REST,
     Action,
+    Add,
     Amount,
     Arm,
     Bernoulli,
@@ -101,46 +102,79 @@ class _Compiler:
         self.exit_names = tuple(dict.fromkeys(part.name for part in parts))
         self.schedule_place: dict[Schedule, int] = {}
         self.lasting = lasting_events(pathway)
+        self.ways = ways_on(pathway)
+        self.most_columns = 1
         self._lay_out_life()
         self._build_laws()
+        self._place_events()
 
     def _lay_out_life(self) -> None:
         alarms = (e.name for s in self.pathway.states for e in self.pathway.exits_of(s) if isinstance(e, Visit))
+        drawn = [a.attribute for a in self._all_actions() if isinstance(a, Set | Add) and isinstance(a.value, _DRAWN)]
+        events = self.pathway.events()
         size = t.LIFE
         places: list[dict[str, int]] = []
         for names, width in (
             (self.pathway.attributes, 1),
-            (self.pathway.attributes, 1),
+            (dict.fromkeys(drawn), 1),
             ([epoch.name for epoch in self.pathway.epochs], 1),
             ([branch.name for branch in self.pathway.branches()], 1),
-            (sorted(self.pathway.events(), key=lambda event: event not in self.lasting), t.BUDGET),
+            ([event for event in events if event in self.lasting], t.BUDGET),
+            ([event for event in events if event not in self.lasting], t.STRIKES + 1),
             (dict.fromkeys(alarms), t.ALARM_ROW),
         ):
             places.append({name: size + i * width for i, name in enumerate(names)})
             size += width * len(places[-1])
-        self.attribute, self.draws, self.epoch, self.taken, self.budget, self.alarm = places
+        self.attribute, self.draws, self.epoch, self.taken, lasting, passing, self.alarm = places
+        self.budget = lasting | passing
         self.life_size = size
+
+    def _all_actions(self) -> Iterable[Action]:
+        """Of attributes, the start, arrivals, exits and arms."""
+        yield from (Set(name, value) for name, value in self.pathway.attributes.items())
+        yield from self.pathway.at_start
+        for state in self.pathway.states:
+            yield from state.on_arrival
+            yield from (action for exit in self.pathway.exits_of(state) for p in _parts(exit) for action in p.does)
+
+    def _place_events(self) -> None:
+        """A row for each event: what it is, and the laws that its exits may give it."""
+        counted = {a.value.of for a in self._all_actions() if isinstance(a, Set | Add) and isinstance(a.value, Count)}
+        self.event_place: dict[str, int] = {}
+        for position, (event, place) in enumerate(self.budget.items()):
+            lasts = event in self.lasting
+            flags: Row = [int(lasts), int(lasts or event in counted)]  # the luck of a lasting event counts its strikes
+            exits = [e for s in self.pathway.states for e in self._hazards(s) if e.event == event]
+            flags += int(any(e.scaled_by or e.hazard_ratios for e in exits)), int(any(e.accelerated_by for e in exits))
+            laws_range = self._append(
+                [[law] for law in dict.fromkeys(self.law_position[n] for e in exits for n in _laws(e))]
+            )
+            row: Row = [position, place, name_key(f"event:{event}"), *flags, *laws_range]
+            self.event_place[event], _ = self._append([row])
 
     def program(self) -> Program:
         attributes = tuple(Set(name, value) for name, value in self.pathway.attributes.items())
-        before = self._actions(attributes + self.pathway.at_start, "at the start")
+        first, last = self._actions(attributes + self.pathway.at_start, "at the start")
         for state in self.pathway.states:
             place = self.state_place[state.name]
             self.words[place : place + t.STATE] = self._state(state)
         if self.problems:
             raise PathwayError(self.pathway.title, self.problems)
-        first_budget = min(self.budget.values(), default=0)
-        budgets = (first_budget, first_budget + t.BUDGET * len(self.lasting))
         most_arms = max((len(branch.arms) for branch in self.pathway.branches()), default=0)
         self.words[: t.HEADER] = [
             self.state_place[self.pathway.start],
-            *before,
-            *budgets,
+            first,
+            first + t.ACTION * len(attributes),
+            last,
             len(self.state_place),
             most_arms,
+            self.most_columns,
+            len(self.event_place),
         ]
         newborn = np.zeros(self.life_size)
         newborn[[t.ENTERED, *self.attribute.values(), *self.epoch.values()]] = np.nan
+        for event in self.lasting:
+            newborn[self.budget[event] + t.REMAINING], newborn[self.budget[event] + t.LAW] = t.UNDRAWN, t.RESTS
         return Program(
             self.pathway,
             _as_words(self.words),
@@ -180,6 +214,7 @@ class _Compiler:
 
     def _state(self, state: State) -> Row:
         where = f"state {state.name!r}"
+        columns = _Columns()
         row: Row = [0] * t.STATE
         row[t.S_NAME] = list(self.state_place).index(state.name)
         row[t.S_ARRIVAL], row[t.S_ARRIVAL_END] = self._actions(state.on_arrival, where)
@@ -188,48 +223,65 @@ class _Compiler:
         elif state.branch is not None:
             row[t.S_KIND], row[t.S_TAKEN] = t.BRANCH, self.taken[state.branch.name]
             row[t.S_KEY] = name_key(f"branch:{state.branch.name}")
-            arms = [self._arm(arm, f"{where}, arm {arm.name!r}") for arm in state.branch.arms]
+            arms = [self._arm(arm, columns, f"{where}, arm {arm.name!r}") for arm in state.branch.arms]
             row[t.S_FIRST], row[t.S_LAST] = self._append(arms)
         else:
             row[t.S_KIND] = t.TIMED
             exits = self.pathway.exits_of(state)
             rows = [
-                self._exit(state, exit, f"{where}, exit {exit.name!r}")
+                self._exit(state, exit, columns, f"{where}, exit {exit.name!r}")
                 for exit in exits
                 if not isinstance(exit, Branch)
             ]
             row[t.S_FIRST], row[t.S_LAST] = self._append(rows)
+            row[t.S_RESTS], row[t.S_RESTS_END] = self._append([[self.event_place[e]] for e in self._may_rest(state)])
+        row[t.S_READS], row[t.S_READS_END] = self._reads(columns)
         return row
 
-    def _arm(self, arm: Arm, where: str) -> Row:
+    def _reads(self, columns: _Columns) -> Range:
+        self.most_columns = max(self.most_columns, len(columns))
+        return self._append([[place] for place in columns])
+
+    def _may_rest(self, state: State) -> list[str]:
+        """The lasting events of those who come here that may rest here: any but those that all here are at risk of."""
+        always = {exit.event for exit in self._hazards(state) if condition(exit.when).clauses == ALWAYS.clauses}
+        before = {
+            e.event: None for s in self.pathway.states if state.name in self.ways[s.name] for e in self._hazards(s)
+        }
+        return [event for event in before if event in self.lasting and event not in always]
+
+    def _hazards(self, state: State) -> list[Hazard]:
+        return [exit for exit in self.pathway.exits_of(state) if isinstance(exit, Hazard)]
+
+    def _arm(self, arm: Arm, columns: _Columns, where: str) -> Row:
         row: Row = [0] * t.ARM
         row[t.A_NAME] = self.exit_names.index(arm.name)
         row[t.A_TO] = t.NONE if arm.to == BACK else self.state_place[arm.to]
-        row[t.A_WHEN], row[t.A_WHEN_END] = self._condition(condition(arm.when))
-        row[t.A_SHIFT], row[t.A_SHIFT_END] = self._append(self._terms(arm.shifted_by))
+        row[t.A_WHEN], row[t.A_WHEN_END] = self._condition(condition(arm.when), columns)
+        row[t.A_SHIFT], row[t.A_SHIFT_END] = self._append(self._terms(arm.shifted_by, columns))
         row[t.A_DOES], row[t.A_DOES_END] = self._actions(arm.does, where)
         row[t.A_WEIGHT] = np.nan if arm.weight == REST else number(arm.weight, self.values)
         return row
 
-    def _exit(self, state: State, exit: TimedExit, where: str) -> Row:
+    def _exit(self, state: State, exit: TimedExit, columns: _Columns, where: str) -> Row:
         row: Row = [0] * t.EXIT
         row[t.X_NAME] = self.exit_names.index(exit.name)
         row[t.X_TO] = self.state_place[state.name if exit.to is None else exit.to]
         row[t.X_IN_PLACE], row[t.X_RESTARTS] = int(exit.in_place), int(exit.restarts)
-        row[t.X_WHEN], row[t.X_WHEN_END] = self._condition(condition(exit.when))
+        row[t.X_WHEN], row[t.X_WHEN_END] = self._condition(condition(exit.when), columns)
         row[t.X_DOES], row[t.X_DOES_END] = self._actions(exit.does, where)
         row[t.X_DURATION] = row[t.X_PROBABILITY] = np.nan
         match exit:
             case Hazard():
-                self._hazard(row, exit, where)
+                self._hazard(row, exit, columns, where)
             case Delay():
-                row[t.X_KIND], row[t.X_CLOCK] = t.DELAY, self._clock(exit.since)
+                row[t.X_KIND], row[t.X_CLOCK] = t.DELAY, columns.of(self._clock(exit.since))
                 row[t.X_DURATION] = self._duration(exit.duration_months, where)
             case Service():
-                row[t.X_KIND], row[t.X_CLOCK] = t.DELAY, self._clock(ENTRY)
+                row[t.X_KIND], row[t.X_CLOCK] = t.DELAY, columns.of(self._clock(ENTRY))
                 row[t.X_DURATION] = self._duration(exit.wait_months, where)
             case Visit():
-                row[t.X_KIND], row[t.X_CLOCK] = t.VISIT, self._clock(exit.schedule.since)
+                row[t.X_KIND], row[t.X_CLOCK] = t.VISIT, columns.of(self._clock(exit.schedule.since))
                 row[t.X_SCHEDULE] = self._schedule(exit.schedule)
                 if exit.probability is not None:
                     row[t.X_KIND], row[t.X_ALARM] = t.ALARM, self.alarm[exit.name]
@@ -237,22 +289,25 @@ class _Compiler:
                     row[t.X_PROBABILITY] = self._probability(exit.probability, where)
         return row
 
-    def _hazard(self, row: Row, exit: Hazard, where: str) -> None:
-        row[t.X_KIND], row[t.X_CLOCK] = t.HAZARD, self._clock(exit.since)
-        row[t.X_EVENT], row[t.X_KEY] = self.budget[exit.event], name_key(f"event:{exit.event}")
-        choices = (exit.law,) if isinstance(exit.law, str) else exit.law
-        row[t.X_LAW], row[t.X_LAW_END] = self._append([[self.law_position[name]] for name in choices])
-        row[t.X_LASTS] = int(exit.event in self.lasting)
-        row[t.X_LAW_BY] = t.NONE if exit.law_by is None else self.attribute[exit.law_by]
-        scale = self._terms(exit.scaled_by)
+    def _hazard(self, row: Row, exit: Hazard, columns: _Columns, where: str) -> None:
+        row[t.X_KIND], row[t.X_CLOCK] = t.HAZARD, columns.of(self._clock(exit.since))
+        row[t.X_EVENT] = self.event_place[exit.event]
+        row[t.X_LAW], row[t.X_LAW_END] = self._append([[self.law_position[name]] for name in _laws(exit)])
+        row[t.X_LAW_BY] = t.NONE if exit.law_by is None else columns.of(self.attribute[exit.law_by])
+        scale = self._terms(exit.scaled_by, columns)
         for attribute, amount in exit.hazard_ratios.items():
             ratio = number(amount, self.values)
             if 0.0 < ratio < np.inf:
-                scale.append([t.NONE if attribute is None else self.attribute[attribute], float(elementary.log(ratio))])
+                scale.append(
+                    [
+                        t.NONE if attribute is None else columns.of(self.attribute[attribute]),
+                        float(elementary.log(ratio)),
+                    ]
+                )
             else:
                 self.problems.append(f"{where}: the hazard ratio {amount!r} is {ratio}, and must be above 0 and finite")
         row[t.X_SCALE], row[t.X_SCALE_END] = self._append(scale)
-        row[t.X_SPEED], row[t.X_SPEED_END] = self._append(self._terms(exit.accelerated_by))
+        row[t.X_SPEED], row[t.X_SPEED_END] = self._append(self._terms(exit.accelerated_by, columns))
 
     def _duration(self, amount: Amount, where: str) -> float:
         months = number(amount, self.values)
@@ -271,27 +326,36 @@ class _Compiler:
 
     # --- conditions, terms, actions, schedules ------------------------------------------------------------------------
 
-    def _condition(self, given: Condition) -> Range:
+    def _condition(self, given: Condition, columns: _Columns) -> Range:
         if given.clauses == ALWAYS.clauses:
             return t.NONE, t.NONE
         clauses: list[Row] = []
         for clause in given.clauses:
             tests: list[Row] = [
-                [self.attribute[test.attribute], COMPARISONS[test.comparison], number(test.than, self.values)]
+                [
+                    columns.of(self.attribute[test.attribute]),
+                    COMPARISONS[test.comparison],
+                    number(test.than, self.values),
+                ]
                 for test in clause
             ]
             clauses.append([*self._append(tests)])
         return self._append(clauses)
 
-    def _terms(self, given: Mapping[str, Amount]) -> list[Row]:
-        return [[self.attribute[name], number(amount, self.values)] for name, amount in given.items()]
+    def _terms(self, given: Mapping[str, Amount], columns: _Columns | None = None) -> list[Row]:
+        places = {name: self.attribute[name] for name in given}
+        if columns is not None:
+            places = {name: columns.of(place) for name, place in places.items()}
+        return [[places[name], number(amount, self.values)] for name, amount in given.items()]
 
     def _actions(self, given: Iterable[Action], where: str) -> Range:
         return self._append([self._action(action, where) for action in given])
 
     def _action(self, action: Action, where: str) -> Row:
         row: Row = [0] * t.ACTION
-        row[t.C_WHEN], row[t.C_WHEN_END] = self._condition(condition(action.when))
+        columns = _Columns()
+        row[t.C_WHEN], row[t.C_WHEN_END] = self._condition(condition(action.when), columns)
+        row[t.C_READS], row[t.C_READS_END] = self._reads(columns)
         if isinstance(action, Mark):
             first = any(epoch.first for epoch in self.pathway.epochs if epoch.name == action.epoch)
             row[t.C_KIND], row[t.C_TARGET] = t.MARK_FIRST if first else t.MARK, self.epoch[action.epoch]
@@ -299,7 +363,8 @@ class _Compiler:
         else:
             row[t.C_KIND] = t.SET if isinstance(action, Set) else t.ADD
             row[t.C_TARGET] = self.attribute[action.attribute]
-            row[t.C_DRAWS], row[t.C_KEY] = self.draws[action.attribute], name_key(f"attribute:{action.attribute}")
+            row[t.C_KEY] = name_key(f"attribute:{action.attribute}")
+            row[t.C_DRAWS] = self.draws.get(action.attribute, t.NONE)
             self._value(row, action.value, where)
         return row
 
@@ -348,31 +413,63 @@ class _Compiler:
         return self.schedule_place[schedule]
 
 
+class _Columns(dict[int, int]):
+    """Places of a life, numbered in the order in which they are first asked for; the first is the time now."""
+
+    def __init__(self) -> None:
+        super().__init__({t.NOW: 0})
+
+    def of(self, place: int) -> int:
+        return self.setdefault(place, len(self))
+
+
 def lasting_events(pathway: Pathway) -> set[str]:
     """The events whose budget must be kept from stay to stay.
 
     An event that is an exit of one state only, in which no patient stays twice, is drawn and spent within one stay.
     """
+    ways = ways_on(pathway)
     states_of: dict[str, list[State]] = {}
     for state in pathway.states:
         for exit in pathway.exits_of(state):
             if isinstance(exit, Hazard):
                 states_of.setdefault(exit.event, []).append(state)
-    return {event for event, states in states_of.items() if len(states) > 1 or _may_stay_again(pathway, states[0])}
+    return {event for event, states in states_of.items() if len(states) > 1 or _may_stay_again(states[0].name, ways)}
 
 
-def _may_stay_again(pathway: Pathway, state: State) -> bool:
-    """Whether a patient who stays in this state may stay in it again: in place, on a way round, or sent back."""
-    waiting, seen = [state], {state.name}
+def _may_stay_again(state: str, ways: Mapping[str, set[str]]) -> bool:
+    seen: set[str] = set()
+    waiting = [state]
     while waiting:
-        for exit in pathway.exits_of(waiting.pop()):
-            for part in _parts(exit):
-                if part.to is None or part.to in (BACK, state.name):
-                    return True  # who is sent back, or stays in place, somewhere on the way: taken for coming here
-                if part.to not in seen:
-                    seen.add(part.to)
-                    waiting.append(pathway.state(part.to))
-    return False
+        new = ways[waiting.pop()] - seen
+        seen |= new
+        waiting += new
+    return state in seen
+
+
+def ways_on(pathway: Pathway) -> dict[str, set[str]]:
+    """By state, the states with timed exits in which its patients may stay next, through branches; `back` is itself."""
+    ways = {}
+    for state in pathway.states:
+        ways[state.name], waiting, seen = set[str](), [state], set[str]()
+        while waiting:
+            for exit in pathway.exits_of(waiting.pop()):
+                for part in _parts(exit):
+                    name = state.name if part.to is None or part.to == BACK else part.to
+                    to = pathway.state(name)
+                    if to.branch is None:
+                        ways[state.name].add(name)
+                    elif name not in seen:
+                        seen.add(name)
+                        waiting.append(to)
+    return ways
+
+
+_DRAWN = Normal | Uniform | Bernoulli
+
+
+def _laws(exit: Hazard) -> tuple[str, ...]:
+    return (exit.law,) if isinstance(exit.law, str) else exit.law
 
 
 def _parts(exit: TimedExit | Branch) -> tuple[TimedExit | Arm, ...]:

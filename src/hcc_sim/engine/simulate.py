@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from numbers import Integral
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hcc_sim.engine import block, kernel
 from hcc_sim.engine.compile import Program
 from hcc_sim.engine.tables import LIFE
 from hcc_sim.history import BLOCK, Stays, concatenate
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 CHUNK = 50_000
 """Patients whose stays are in memory at once, unless told otherwise."""
+
+TOGETHER = 2_000
+"""Patients in a block: many, for a step costs the same for few; not too many, for their lives should stay in cache."""
+
+SPAN = 10_000
+"""Patients simulated in one call of the kernel."""
+
+ROWS = 16
+"""Stays of a patient for which there is room at first."""
 
 MAX_STAYS = 10_000
 """Stays of one patient beyond which the run stops: a pathway that goes round for ever."""
@@ -53,41 +67,47 @@ def simulate(
     patients: int,
     horizon_months: float,
     first_patient: int = 0,
+    attributes: pd.DataFrame | None = None,
     chunk: int = CHUNK,
     threads: int | None = None,
     max_stays: int = MAX_STAYS,
 ) -> Iterator[Chunk]:
     """Simulate patients, a chunk at a time.
 
-    The stays of a patient depend on the program, the seed, the patient's number and the horizon, and on nothing else:
-    not on threads, chunks or the other patients.
+    The stays of a patient depend on the program, the seed, the patient's number, the attributes given and the horizon,
+    and on nothing else: not on threads, chunks or the other patients.
 
     Args:
         program: the compiled pathway.
         seed: 0 to 2^64 - 1.
         patients: how many, numbered from `first_patient` (numbers up to 2^64 - 1).
         horizon_months: when observation ends; above 0 and finite.
+        attributes: a row for each patient, in order, and a column for each attribute that is given instead of drawn at
+            the start; all other luck is as if it had been drawn.
         chunk: patients whose stays are held at once; a multiple of 1,000.
         threads: how many to use; by default one per processor.
         max_stays: stays of one patient that stop the run.
 
     Raises:
         EngineError: a run that has to stop.
-        ValueError: an argument out of range.
+        ValueError: an argument out of range, or attributes that are not there or not numbers.
     """
     _check(seed, patients, horizon_months, first_patient, chunk, threads, max_stays)
-    workers = threads or os.cpu_count() or 1
-    last = first_patient + patients
-
-    def lives(first: int) -> Stays:
-        return _block(program, seed, first, min(BLOCK, last - first), horizon_months, max_stays)
-
-    with ThreadPoolExecutor(workers) as pool:
-        for start in range(first_patient, last, chunk):
-            size = min(chunk, last - start)
-            parts = pool.map(lives, range(start, start + size, BLOCK)) if workers > 1 else None
-            stays = concatenate(parts if parts is not None else map(lives, range(start, start + size, BLOCK)))
-            yield Chunk(start, size, stays)
+    run = _Run(program, seed, first_patient, patients, horizon_months, max_stays, attributes)
+    starts = range(first_patient, first_patient + patients, chunk)
+    if (workers := threads or os.cpu_count() or 1) == 1:
+        for start in starts:
+            yield run.chunk(start, chunk, map(run.span, run.spans(start, chunk)))
+        return
+    pool = ThreadPoolExecutor(workers)
+    try:
+        begun = [pool.map(run.span, run.spans(start, chunk)) for start in starts[:1]]
+        for start, following in zip(starts, [*starts[1:], None], strict=True):
+            if following is not None:  # already at work while somebody looks at this chunk
+                begun.append(pool.map(run.span, run.spans(following, chunk)))
+            yield run.chunk(start, chunk, begun.pop(0))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def simulate_all(
@@ -97,6 +117,7 @@ def simulate_all(
     patients: int,
     horizon_months: float,
     first_patient: int = 0,
+    attributes: pd.DataFrame | None = None,
     chunk: int = CHUNK,
     threads: int | None = None,
     max_stays: int = MAX_STAYS,
@@ -108,6 +129,7 @@ def simulate_all(
         patients=patients,
         horizon_months=horizon_months,
         first_patient=first_patient,
+        attributes=attributes,
         chunk=chunk,
         threads=threads,
         max_stays=max_stays,
@@ -117,40 +139,129 @@ def simulate_all(
 
 def attributes_at_start(program: Program, *, seed: int, patient: int) -> dict[str, float]:
     """The attributes with which a patient begins, by name."""
-    life = kernel.newborn_life(program.words, program.newborn, np.uint64(seed), np.uint64(patient))
-    values = life[LIFE : LIFE + len(program.attribute_names)]
+    room = block.new_room(program.words, len(program.newborn), 1, 1)
+    none, row_of = _given(program, None, patient, 1)
+    kernel.be_born(program.words, program.newborn, none, row_of, np.uint64(seed), np.uint64(patient), room)
+    values = room.block.lives[LIFE : LIFE + len(program.attribute_names), 0]
     return dict(zip(program.attribute_names, map(float, values), strict=True))
 
 
-def _block(program: Program, seed: int, first: int, patients: int, horizon: float, max_stays: int) -> Stays:
-    """One block of patients; the record grows until it holds them."""
-    rows = 16 * patients
-    while True:
-        record = block.Record(
-            np.empty(rows, np.uint64),
-            np.empty(rows, np.int16),
-            np.empty(rows),
-            np.empty(rows),
-            np.empty(rows, np.int16),
-            np.empty(rows, np.int16),
-        )
-        written, trouble, index, exit = kernel.live_block(
-            program.words,
-            program.laws,
-            program.newborn,
-            np.uint64(seed),
-            np.uint64(first),
-            patients,
-            float(horizon),
-            max_stays,
-            record,
-        )
-        if trouble != block.BUFFER_FULL:
-            break
-        rows *= 4
-    if trouble != block.FINE:
-        raise EngineError(_message(program, first + index, trouble, exit, max_stays))
-    return Stays(**{name: getattr(record, name)[:written].copy() for name in record._fields})
+class Filled(NamedTuple):
+    """Stays in the first rows of a record."""
+
+    record: block.Record
+    rows: int
+
+    def stays(self) -> Stays:
+        """Views of the record."""
+        return Stays(**{name: column[: self.rows] for name, column in self.record._asdict().items()})
+
+
+class _Run:
+    """One run: what it is about, and room for the kernel that is used again and again, for new memory costs time."""
+
+    def __init__(
+        self,
+        program: Program,
+        seed: int,
+        first_patient: int,
+        patients: int,
+        horizon_months: float,
+        max_stays: int,
+        attributes: pd.DataFrame | None,
+    ) -> None:
+        self.program = program
+        self.seed = np.uint64(seed)
+        self.first_patient = first_patient
+        self.end = first_patient + patients
+        self.horizon_months = float(horizon_months)
+        self.max_stays = max_stays
+        self.given, self.given_row = _given(program, attributes, first_patient, patients)
+        self.rows = ROWS * min(SPAN, patients)
+        self.rooms: list[block.Room] = []
+        self.records: list[block.Record] = []
+
+    def spans(self, start: int, chunk: int) -> list[range]:
+        """The patients of a chunk as spans of consecutive ones."""
+        end = min(start + chunk, self.end)
+        return [range(first, min(first + SPAN, end)) for first in range(start, end, SPAN)]
+
+    def span(self, patients: range) -> list[Filled]:
+        """The stays of consecutive patients: in one record, or in several if there are more than it has room for."""
+        filled = []
+        while patients:
+            room, record = self._room(), self._record()
+            at = patients.start - self.first_patient
+            done, rows, trouble, index, exit = kernel.live_span(
+                self.program.words,
+                self.program.laws,
+                self.program.newborn,
+                np.ascontiguousarray(self.given[:, at : at + len(patients)]),
+                self.given_row,
+                self.seed,
+                np.uint64(patients.start),
+                len(patients),
+                self.horizon_months,
+                self.max_stays,
+                room,
+                record,
+            )
+            if trouble not in (block.FINE, block.BUFFER_FULL):
+                raise EngineError(_message(self.program, patients.start + index, trouble, exit, self.max_stays))
+            if done == 0:  # not one block fits
+                self.rows = max(self.rows, 4 * len(record.patient))
+                continue
+            self.rooms.append(room)
+            filled.append(Filled(record, rows))
+            patients = patients[done:]
+        return filled
+
+    def chunk(self, start: int, chunk: int, spans: Iterable[list[Filled]]) -> Chunk:
+        """All stays of a chunk, in order; the records are free again."""
+        filled = [part for span in spans for part in span]
+        stays = concatenate(part.stays() for part in filled)
+        self.records += [part.record for part in filled]
+        return Chunk(start, min(chunk, self.end - start), stays)
+
+    def _room(self) -> block.Room:
+        room = self.rooms.pop() if self.rooms else None
+        if room is not None and len(room.order) >= self.rows:
+            return room
+        return block.new_room(self.program.words, len(self.program.newborn), TOGETHER, self.rows)
+
+    def _record(self) -> block.Record:
+        record = self.records.pop() if self.records else None
+        if record is not None and len(record.patient) >= self.rows:
+            return record
+        return block.new_record(self.rows)
+
+
+def _given(
+    program: Program, attributes: pd.DataFrame | None, first_patient: int, patients: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Attributes given, a row each, and by attribute of the program which row is its, or -1."""
+    row_of = np.full(len(program.attribute_names), -1)
+    if attributes is None:
+        return np.empty((0, patients)), row_of
+    if len(attributes) != patients:
+        raise ValueError(f"attributes has {len(attributes):,} rows for {patients:,} patients; it needs one for each")
+    given = np.empty((len(attributes.columns), patients))
+    for row, name in enumerate(attributes.columns):
+        if name not in program.attribute_names:
+            accepted = ", ".join(map(repr, program.attribute_names)) or "none"
+            raise ValueError(f"attributes has a column {name!r}; the pathway's attributes are: {accepted}")
+        position = program.attribute_names.index(name)
+        if row_of[position] >= 0:
+            raise ValueError(f"attributes has more than one column {name!r}")
+        row_of[position] = row
+        values = attributes.iloc[:, row]
+        try:
+            given[row] = values.to_numpy(np.float64)
+        except (TypeError, ValueError):
+            raise ValueError(f"attributes: column {name!r} holds {values.dtype} values; it must hold numbers") from None
+        if (unknown := np.flatnonzero(np.isnan(given[row]))).size:
+            raise ValueError(f"attributes: {name!r} of patient {first_patient + unknown[0]} is not a number")
+    return given, row_of
 
 
 def _message(program: Program, patient: int, trouble: int, exit: int, max_stays: int) -> str:

@@ -5,8 +5,11 @@ their memory.  In it lie rows - states, exits, arms, actions, conditions ... - t
 place of a row's first word; a range of rows is given by its first address and the address past its last.  Address 0
 holds the header and so means "none".
 
-A patient is one array of floats (`life`): his clock, attributes, epochs, counts, budgets.  A pathway's words refer to
-these by their place in `life`; place 0 is the time now and so means "none" where an attribute is meant.
+A patient is one column of floats (`lives`): his clock, attributes, epochs, counts, budgets.  A pathway's words refer to
+these by their place in a life; place 0 is the time now and so means "none" where an attribute is meant.
+
+All names here are frozen into @compiled functions, whose cache must notice a change of this file: it looks for this
+word.
 """
 
 from __future__ import annotations
@@ -14,12 +17,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hcc_sim.compiled import compiled
-
 Words = NDArray[np.int64]
 Reals = NDArray[np.float64]
 Lives = NDArray[np.float64]
 """(places, patients): the lives of a block."""
+
+Places = NDArray[np.int32]
+"""Some patients, by their place in the block."""
 
 NONE = 0
 
@@ -28,33 +32,45 @@ TIMED, BRANCH, FINAL = 0, 1, 2
 HAZARD, DELAY, VISIT, ALARM = 0, 1, 2, 3
 MARK, MARK_FIRST, SET, ADD = 0, 1, 2, 3
 PLAIN, NORMAL, UNIFORM, BERNOULLI, COUNT, TIME_SINCE, TIME_EXCEEDS, LINEAR = range(8)
+DRAWN = (NORMAL, UNIFORM, BERNOULLI)
 EQUAL, UNEQUAL, BELOW, AT_MOST, ABOVE, AT_LEAST = range(6)
 
-# The header: start state, actions that come before it, budgets in `life`.
-START, START_DOES, START_DOES_END, BUDGETS, BUDGETS_END, STATES, MOST_ARMS, HEADER = range(8)
+# The header: start state; actions that come before it, those that give the attributes first; sizes.
+START, START_DOES, ATTRIBUTES_END, START_DOES_END, STATES, MOST_ARMS, MOST_COLUMNS, EVENTS, HEADER = range(9)
 
-# A state: its exits (or the arms of its branch), what happens on arrival, its position among the names; of a branch,
-# the place in `life` that counts how often it was taken, and its luck's key.
-S_KIND, S_FIRST, S_LAST, S_ARRIVAL, S_ARRIVAL_END, S_NAME, S_TAKEN, S_KEY, STATE = range(9)
+# A state: its exits (or the arms of its branch), what happens on arrival, its position among the names; the places of a
+# life that exits or arms read, which a step gathers into columns; the events (addresses) that may be found at risk here
+# though no exit of this state takes care of them; of a branch, the place that counts how often it was taken, and its
+# luck's key.
+(
+    S_KIND, S_FIRST, S_LAST, S_ARRIVAL, S_ARRIVAL_END, S_NAME, S_READS, S_READS_END, S_RESTS, S_RESTS_END,
+    S_TAKEN, S_KEY, STATE,
+) = range(13)  # fmt: skip
 
-# A timed exit.  Places in `life`: clock, event's budget, attribute that chooses the law, alarm.  Reals: duration,
-# chance of an alarm.
+# A timed exit.  Columns of the state: clock, attribute that chooses the law.  Addresses: event, schedule.  Place in a
+# life: alarm.  Reals: duration, chance of an alarm.
 (
     X_KIND, X_NAME, X_TO, X_CLOCK, X_WHEN, X_WHEN_END, X_IN_PLACE, X_RESTARTS, X_DOES, X_DOES_END,
-    X_EVENT, X_KEY, X_LAW, X_LAW_END, X_LAW_BY, X_SCALE, X_SCALE_END, X_SPEED, X_SPEED_END,
-    X_SCHEDULE, X_ALARM, X_LASTS, X_DURATION, X_PROBABILITY, EXIT,
-) = range(25)  # fmt: skip
+    X_EVENT, X_LAW, X_LAW_END, X_LAW_BY, X_SCALE, X_SCALE_END, X_SPEED, X_SPEED_END,
+    X_KEY, X_SCHEDULE, X_ALARM, X_DURATION, X_PROBABILITY, EXIT,
+) = range(24)  # fmt: skip
+
+# An event: its number, its row in a life, its luck's key; whether its budget is kept from stay to stay, somebody asks
+# how often it struck, any of its exits is scaled, any accelerated; the laws (positions among all) that it may follow.
+E_NUMBER, E_PLACE, E_KEY, E_LASTS, E_COUNTS, E_SCALED, E_ACCELERATED, E_LAWS, E_LAWS_END, EVENT = range(10)
 
 # An arm of a branch; to NONE is back.  Real: weight, NaN for the rest.
 A_KIND, A_NAME, A_TO, A_WHEN, A_WHEN_END, A_SHIFT, A_SHIFT_END, A_DOES, A_DOES_END, A_WEIGHT, ARM = range(11)
 
-# An action.  Places in `life`: target, what the value refers to, count of draws.  Reals: four numbers of the value.
+# An action.  Places in a life: target, what the value refers to, count of draws; and those that its condition reads.
+# Reals: four numbers of the value.
 (
-    C_KIND, C_TARGET, C_WHEN, C_WHEN_END, C_VALUE, C_REFERENCE, C_TERMS, C_TERMS_END, C_KEY, C_DRAWS,
-    C_A, C_B, C_LOW, C_HIGH, ACTION,
-) = range(15)  # fmt: skip
+    C_KIND, C_TARGET, C_READS, C_READS_END, C_WHEN, C_WHEN_END, C_VALUE, C_REFERENCE, C_TERMS, C_TERMS_END, C_KEY,
+    C_DRAWS, C_A, C_B, C_LOW, C_HIGH, ACTION,
+) = range(17)  # fmt: skip
 
-# A condition is a range of clauses, a clause a range of tests; a linear predictor is a range of terms.
+# A condition is a range of clauses, a clause a range of tests of columns; a linear predictor is a range of terms, of
+# columns where an exit or arm has it, of places in a life where an action has it.
 CLAUSE_TESTS, CLAUSE_TESTS_END, CLAUSE = range(3)
 TEST_OF, TEST_COMPARISON, TEST_THAN, TEST = range(4)
 TERM_OF, TERM_COEFFICIENT, TERM = range(3)
@@ -63,51 +79,16 @@ TERM_OF, TERM_COEFFICIENT, TERM = range(3)
 D_KEY, D_PIECE, D_PIECE_END, D_SCATTER, SCHEDULE = range(5)
 P_COUNT, P_INTERVAL, P_BASE, P_END, PIECE = range(5)
 
-# A life: time now, time of entry into the last state with timed exits, what went wrong and at which exit; then
-# attributes, counts of their draws, epochs, counts of branches, budgets of events, alarms.
+# A life: time now, time of entry into the last state with timed exits, that state's address; then attributes, counts of
+# their draws, epochs, counts of branches, rows of events and of alarms.
 NOW, ENTERED, LAST_TIMED, LIFE = range(4)
-(
-    REMAINING, SINCE, ORIGIN, LOG_RATIO, LOG_SPEED, FIRES, AT_RISK, DRAWN, LAW, STAMP, STRIKES, BUDGET,
-) = range(12)  # fmt: skip
+
+# An event's row: how often it struck; if its budget lasts, what was left of it when circumstances last changed, the
+# cumulative hazard and the circumstances then, the date that follows from them, and the law (`RESTS` if not at risk).
+STRIKES, REMAINING, BEFORE, ORIGIN, LOG_RATIO, LOG_SPEED, FIRES, LAW, BUDGET = range(9)
+UNDRAWN = -1.0
+"""As what remains of a budget: there is none yet."""
+RESTS = -1.0
+"""As an event's law: it is not at risk."""
+
 ALARMS_DRAWN, ALARM_VISIT, ALARM_ORIGIN, ALARM_ROW = range(4)
-
-
-@compiled
-def holds(words: Words, reals: Reals, first: int, last: int, lives: Lives, p: int) -> bool:
-    """Whether a condition holds: it is none, or all tests of some clause pass."""
-    if first == NONE:
-        return True
-    for clause in range(first, last, CLAUSE):
-        passed = True
-        for test in range(words[clause + CLAUSE_TESTS], words[clause + CLAUSE_TESTS_END], TEST):
-            value = lives[words[test + TEST_OF], p]
-            than = reals[test + TEST_THAN]
-            comparison = words[test + TEST_COMPARISON]
-            if comparison == EQUAL:
-                passed = value == than
-            elif comparison == UNEQUAL:
-                passed = value != than
-            elif comparison == BELOW:
-                passed = value < than
-            elif comparison == AT_MOST:
-                passed = value <= than
-            elif comparison == ABOVE:
-                passed = value > than
-            else:
-                passed = value >= than
-            if not passed:
-                break
-        if passed:
-            return True
-    return False
-
-
-@compiled
-def linear(words: Words, reals: Reals, first: int, last: int, constant: float, lives: Lives, p: int) -> float:
-    """A constant plus the sum of coefficient x attribute; a term without attribute is a constant too."""
-    total = constant
-    for term in range(first, last, TERM):
-        coefficient = reals[term + TERM_COEFFICIENT]
-        attribute = words[term + TERM_OF]
-        total += coefficient if attribute == NONE else coefficient * lives[attribute, p]
-    return total

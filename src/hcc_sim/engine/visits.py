@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from hcc_sim.compiled import compiled
+from hcc_sim.compiled import inner
 from hcc_sim.elementary import log, log1p
 from hcc_sim.engine import tables as t
+from hcc_sim.engine.block import DATE, NOW, ORIGIN, WHO, Block, Group
 from hcc_sim.engine.tables import Lives, Reals, Words
 from hcc_sim.luck import uniform
 
@@ -14,7 +15,7 @@ LAST_VISIT = 2.0**31
 """A false alarm beyond this visit never comes."""
 
 
-@compiled
+@inner
 def visit_date(
     words: Words, reals: Reals, schedule: int, k: int, origin: float, seed: np.uint64, patient: np.uint64
 ) -> float:
@@ -32,7 +33,7 @@ def visit_date(
     return origin + (reals[piece + t.P_BASE] + step * interval)
 
 
-@compiled
+@inner
 def next_visit(
     words: Words, reals: Reals, schedule: int, origin: float, now: float, seed: np.uint64, patient: np.uint64
 ) -> float:
@@ -52,7 +53,17 @@ def next_visit(
     return date
 
 
-@compiled
+@inner
+def next_visits(words: Words, reals: Reals, block: Block, exit: int, may: Group, m: int, seed: np.uint64) -> None:
+    """The next dates on which those who may take an exit are seen."""
+    schedule = words[exit + t.X_SCHEDULE]
+    now, origin, date, who = may.reals[NOW], may.reals[ORIGIN], may.reals[DATE], may.places[WHO]
+    for j in range(m):
+        patient = block.first_patient[0] + np.uint64(who[j])
+        date[j] = next_visit(words, reals, schedule, origin[j], now[j], seed, patient)
+
+
+@inner
 def visits_to_alarm(probability: float, key: np.uint64, alarm: np.uint64, seed: np.uint64, patient: np.uint64) -> float:
     """A geometric number of visits, the last of which is the alarm."""
     if probability >= 1.0:
@@ -60,7 +71,7 @@ def visits_to_alarm(probability: float, key: np.uint64, alarm: np.uint64, seed: 
     return 1.0 + np.floor(log(uniform(seed, patient, key, alarm)) / log1p(-probability))
 
 
-@compiled
+@inner
 def next_alarm(
     words: Words, reals: Reals, lives: Lives, exit: int, origin: float, p: int, seed: np.uint64, patient: np.uint64
 ) -> float:
@@ -85,3 +96,12 @@ def next_alarm(
             date = visit_date(words, reals, schedule, int(visit), origin, seed, patient)
     lives[alarm + t.ALARM_VISIT, p] = visit
     return date if visit <= LAST_VISIT else np.inf
+
+
+@inner
+def next_alarms(words: Words, reals: Reals, block: Block, exit: int, may: Group, m: int, seed: np.uint64) -> None:
+    """The dates of the next false alarms of those who may take an exit."""
+    origin, date, who = may.reals[ORIGIN], may.reals[DATE], may.places[WHO]
+    for j in range(m):
+        patient = block.first_patient[0] + np.uint64(who[j])
+        date[j] = next_alarm(words, reals, block.lives, exit, origin[j], who[j], seed, patient)

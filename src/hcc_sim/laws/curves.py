@@ -60,7 +60,7 @@ class DoesNotFollow(Exception):
         self.reason, self.log_time, self.before, self.after = reason, log_time, before, after
 
 
-@compiled
+@compiled(allocates=True)
 def _coefficients(values: FloatArray, row: FloatArray) -> None:
     """Fill row[2:] with the polynomial through (8,) values at the nodes, by divided differences."""
     divided = values.copy()
@@ -138,7 +138,7 @@ def _line(low: float, high: float, value_low: float, value_high: float, row: Flo
     row[ROW - 1] = 0.5 * (value_low + value_high)
 
 
-@compiled
+@compiled(allocates=True)
 def _fit(
     ends: FloatArray, values: FloatArray, error: float, noise: float, forward: FloatArray, backward: FloatArray
 ) -> bool:
@@ -180,7 +180,7 @@ def _fit(
     return True
 
 
-@compiled
+@compiled(allocates=True)
 def _fit_all(
     ends: FloatArray, values: FloatArray, error: float, noise: float, forward: FloatArray, backward: FloatArray
 ) -> FloatArray:

@@ -313,6 +313,18 @@ def _curve_inverses(laws: LawTable, index: int, a: float, b: float, out: FloatAr
 
 
 @compiled
+def _weibull_inverses(shape: float, scale: float, out: FloatArray) -> None:
+    """Replace hazards by times: `_weibull_inverse` in two loops, each short enough for all to stay in registers."""
+    for i in range(out.size):
+        h = out[i]
+        log_h = log(h) / shape
+        log_h = -np.inf if h == 0.0 else log_h
+        out[i] = log_h if h >= 0.0 else np.nan
+    for i in range(out.size):
+        out[i] = scale * exp(out[i])
+
+
+@compiled
 def _log_normal_inverses(a: float, b: float, out: FloatArray) -> None:
     """Replace hazards by times; without branches, and so vectorised, unless one of them is enormous."""
     enormous = 0
@@ -363,14 +375,17 @@ def inverse_cumulative_hazards(laws: LawTable, index: int, h: FloatArray, out: F
     """Fill out[i] with the bits of `inverse_cumulative_hazard` at h[i]; both (k,) and contiguous; out may be h."""
     family = laws.family[index]
     a, b, cured = laws.numbers[index, 0], laws.numbers[index, 1], laws.numbers[index, 3]
-    for i in range(h.size):
-        out[i] = _hazard_of_uncured(cured, h[i]) if cured > 0.0 else h[i]
+    if cured > 0.0:
+        for i in range(h.size):
+            out[i] = _hazard_of_uncured(cured, h[i])
+    else:
+        for i in range(h.size):
+            out[i] = h[i]
     if family == EXPONENTIAL:
         for i in range(h.size):
             out[i] = _family_inverse(laws, index, EXPONENTIAL, a, b, out[i])
     elif family == WEIBULL:
-        for i in range(h.size):
-            out[i] = _family_inverse(laws, index, WEIBULL, a, b, out[i])
+        _weibull_inverses(a, b, out)
     elif family == GOMPERTZ:
         for i in range(h.size):
             out[i] = _family_inverse(laws, index, GOMPERTZ, a, b, out[i])

@@ -86,7 +86,7 @@ def _tail_over_density(w: float, shape: float, rule: FloatArray, terms: FloatArr
     return total * scale
 
 
-@compiled
+@compiled(allocates=True)
 def log_cumulative_hazards(w: FloatArray, shape: float) -> FloatArray:
     """log H at each w = (ln t - mu) / sigma, (k,), for Q = shape, |Q| <= 10; within 1e-14 times max(1, |log H|)."""
     rule = np.empty((2, _LAST - _FIRST))
