@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CHUNK = 50_000
 """Patients whose stays are in memory at once, unless told otherwise."""
 
-TOGETHER = 2_000
+TOGETHER = 5_000
 """Patients in a block: many, for a step costs the same for few; not too many, for their lives should stay in cache."""
 
 SPAN = 10_000
@@ -177,6 +177,7 @@ class _Run:
         self.horizon_months = float(horizon_months)
         self.max_stays = max_stays
         self.given, self.given_row = _given(program, attributes, first_patient, patients)
+        self.together = min(TOGETHER, patients)
         self.rows = ROWS * min(SPAN, patients)
         self.rooms: list[block.Room] = []
         self.records: list[block.Record] = []
@@ -227,7 +228,7 @@ class _Run:
         room = self.rooms.pop() if self.rooms else None
         if room is not None and len(room.order) >= self.rows:
             return room
-        return block.new_room(self.program.words, len(self.program.newborn), TOGETHER, self.rows)
+        return block.new_room(self.program.words, len(self.program.newborn), self.together, self.rows)
 
     def _record(self) -> block.Record:
         record = self.records.pop() if self.records else None

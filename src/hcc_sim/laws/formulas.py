@@ -340,6 +340,21 @@ def _log_normal_inverses(a: float, b: float, out: FloatArray) -> None:
             out[i] = t if out[i] >= 0.0 else np.nan
 
 
+# Loops in functions of their own: in the large functions below the compiler would not inline all that they need.
+@compiled
+def _with_cured(cured: float, out: FloatArray) -> None:
+    """Replace hazards of the uncured by those of all."""
+    for i in range(out.size):
+        out[i] = _hazard_with_cured(cured, out[i])
+
+
+@compiled
+def _of_uncured(cured: float, out: FloatArray) -> None:
+    """Replace hazards of all by those of the uncured."""
+    for i in range(out.size):
+        out[i] = _hazard_of_uncured(cured, out[i])
+
+
 @compiled
 def cumulative_hazards(laws: LawTable, index: int, t: FloatArray, out: FloatArray) -> None:
     """Fill out[i] with the bits of `cumulative_hazard` at t[i]; both (k,) and contiguous; out may be t."""
@@ -366,8 +381,7 @@ def cumulative_hazards(laws: LawTable, index: int, t: FloatArray, out: FloatArra
     else:
         _curve_hazards(laws, index, a, b, t, out)
     if cured > 0.0:
-        for i in range(t.size):
-            out[i] = _hazard_with_cured(cured, out[i])
+        _with_cured(cured, out)
 
 
 @compiled
@@ -375,12 +389,10 @@ def inverse_cumulative_hazards(laws: LawTable, index: int, h: FloatArray, out: F
     """Fill out[i] with the bits of `inverse_cumulative_hazard` at h[i]; both (k,) and contiguous; out may be h."""
     family = laws.family[index]
     a, b, cured = laws.numbers[index, 0], laws.numbers[index, 1], laws.numbers[index, 3]
+    for i in range(h.size):
+        out[i] = h[i]
     if cured > 0.0:
-        for i in range(h.size):
-            out[i] = _hazard_of_uncured(cured, h[i])
-    else:
-        for i in range(h.size):
-            out[i] = h[i]
+        _of_uncured(cured, out)
     if family == EXPONENTIAL:
         for i in range(h.size):
             out[i] = _family_inverse(laws, index, EXPONENTIAL, a, b, out[i])
