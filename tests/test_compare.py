@@ -8,17 +8,19 @@ from pathlib import Path
 
 import pytest
 
+import hcc_sim.analyses.turning as turning_module
 from hcc_sim.analyses.compare import Comparison, compare
-from hcc_sim.analyses.strategies import HEADLINE
+from hcc_sim.analyses.strategies import simulate_strategies
 from hcc_sim.analyses.turning import TIMING_ASSUMPTIONS, Turning, crossing
 from hcc_sim.errors import InputError
-from hcc_sim.outcomes.hcc import CONVERTED, EVERYBODY
+from hcc_sim.outcomes.hcc import CONVERTED, EVERYBODY, OVERALL_SURVIVAL, WITHIN_MONTHS
 from hcc_sim.parameters import Distribution, load_calibration
 from hcc_sim.scenario import Scenario, load_scenario
 
 ROOT = Path(__file__).resolve().parent.parent
 CALIBRATION = load_calibration(ROOT / "calibration")
 PATIENTS = 2_000
+HEADLINE = f"{OVERALL_SURVIVAL.name}: restricted mean to {WITHIN_MONTHS:g} months"
 
 AT_ONCE_OR_NEVER = "{at once: {surgery.delay: 0 days}, never: {surgery.delay: never}}"
 SAFE_OR_DEADLY = "{deadly: {resection.death: 0.9}, safe: {resection.death: 0}}"
@@ -270,6 +272,24 @@ def test_no_turning_value_is_told_where_there_is_none(load, only_two):
         assert t.sentence().endswith("no value within the prior turns the order.")
         assert t.values[1] == t.parameter.value  # the middle of three
         assert t.differences[1] == pytest.approx(means["safe"] - means["deadly"], abs=1e-9)
+
+
+@pytest.mark.parametrize(("most", "runs"), [(PATIENTS, 4), (1_000, 5)])
+def test_the_base_value_is_simulated_anew_only_for_fewer_patients(load, only_two, monkeypatch, most, runs):
+    asked = []
+
+    def counted(scenario, definitions, **options):
+        asked.append((scenario.size, definitions))
+        return simulate_strategies(scenario, definitions, **options)
+
+    monkeypatch.setattr(turning_module, "PATIENTS", most)
+    monkeypatch.setattr(turning_module, "simulate_strategies", counted)
+    scenario = load(SAFE_OR_DEADLY, parameters="{}")
+    comparison = compare(scenario)
+    assert [size for size, _ in asked] == [most] * runs
+    assert all(not d.shares and not d.times and len(d.endpoints) == 1 for _, d in asked), "one number is wanted"
+    few = restricted_means(compare(replace(scenario, size=most)), CONVERTED)
+    assert {t.differences[1] for t in comparison.turnings} == {few["safe"] - few["deadly"]}
 
 
 def test_what_a_strategy_or_the_scenario_decides_is_not_varied(load, only_two):

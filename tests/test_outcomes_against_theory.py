@@ -161,6 +161,19 @@ def test_errors_are_those_of_a_bootstrap():
     assert abs(math.sqrt(0.25 / patients) / shares.std(ddof=1) - 1) > band
 
 
+@pytest.mark.parametrize("mean", [3.0, 25.0, 600.0])  # months; at 600 more than half outlive the horizon
+def test_without_a_group_means_as_if_it_had_never_been_there(mean):
+    tally = tally_of(np.round(exponential(mean, 250, seed=5), 1))
+    found = estimates(tally)
+    for group in (0, 1, 63, 99):
+        without = tally_of(np.round(exponential(mean, 250, seed=5), 1))
+        for counts in (without.members, without.days, without.months, without.happened, without.at_risk):
+            for by_group in counts.values():
+                by_group[group] = 0
+        for e, other in zip(found, estimates(without), strict=True):
+            assert e.estimates[1 + group] == pytest.approx(other.value, rel=1e-12, nan_ok=True), e.outcome
+
+
 def test_contrasts_are_paired():
     patients = 50_000
     months = exponential(20, patients, seed=2)

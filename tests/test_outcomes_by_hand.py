@@ -16,7 +16,9 @@ from hcc_sim.outcomes import (
     TimeIn,
     contrasts,
     curves,
+    estimates,
     notes,
+    restricted_mean,
     same_patients,
     summary,
 )
@@ -269,6 +271,18 @@ def test_a_median_on_the_edge_has_no_error():
     assert math.isnan(errors[2])
     said = notes({"s": tallied(one_by_one(50), 100)})
     assert "everybody: no standard error, because without some group survival stays above one half: OS: median." in said
+
+
+def test_one_restricted_mean_is_that_of_the_table():
+    tally = tallied(FIVE_ROWS, 2)
+    told = {(e.population, e.outcome): e for e in estimates(tally)}["everybody", "OS: restricted mean to 24 months"]
+    one = restricted_mean(tally, "everybody", "OS", 24.0)
+    assert one is not None
+    assert (one.outcome, one.unit, one.value, one.remark) == (told.outcome, told.unit, 24.0, told.remark)
+    assert np.array_equal(one.estimates, told.estimates, equal_nan=True)
+    assert restricted_mean(tally, "who convert", "OS", 48.0) is None  # followed for 42 months
+    with pytest.raises(KeyError):
+        restricted_mean(tally, "everybody", "OS", 25.0)
 
 
 def test_one_patient():

@@ -7,17 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hcc_sim.analyses.strategies import (
-    HEADLINE,
-    Keep,
-    Progress,
-    primary_population,
-    restricted_means,
-    simulate_strategies,
-)
+from hcc_sim.analyses.strategies import Keep, Progress, primary_population, restricted_means, simulate_strategies
 from hcc_sim.analyses.turning import EFFECT_OF_SURGERY, Turning, turning_points
 from hcc_sim.engine import CHUNK
-from hcc_sim.outcomes import Definitions, Tally, contrasts, curves, notes, same_patients, summary
+from hcc_sim.outcomes import Definitions, Estimate, Tally, contrasts, curves, notes, same_patients, summary
 from hcc_sim.outcomes.hcc import CONVERTED, EVERYBODY, HCC_OUTCOMES, WITHIN_MONTHS
 from hcc_sim.scenario import Scenario
 
@@ -95,9 +88,10 @@ class Comparison:
 
     def headline(self) -> str:
         """The answer in one sentence, with its Monte-Carlo uncertainty."""
-        means = restricted_means(self.tallies, self.primary)
-        if means is None:
+        found = restricted_means(self.tallies, self.primary)
+        if found is None:
             return "The horizon is too short, or the patients too few, for a headline: see the tables."
+        means = {name: mean.value for name, mean in found.items()}
         time_zero = "conversion" if self.primary == CONVERTED else "the start of therapy"
         within = f"of the first {WITHIN_MONTHS / 12:g} years after {time_zero}"
         best, worst = max(means, key=means.__getitem__), min(means, key=means.__getitem__)
@@ -105,17 +99,17 @@ class Comparison:
             return f"Under '{best}' patients live {means[best]:.1f} months {within}."
         if means[best] == means[worst]:
             return f"Under every strategy patients live {means[best]:.1f} months {within}: no difference at all."
-        gap, error = self._gap(best, worst)
+        gap = found[best] - found[worst]
         others = (name for name in means if name not in (best, worst))
-        equal = [f"'{name}'" for name in others if not _told_apart(*self._gap(best, name))]
-        if not _told_apart(gap, error):
+        equal = [f"'{name}'" for name in others if not _told_apart(found[best] - found[name])]
+        if not _told_apart(gap):
             return (
                 f"No strategy can be told apart by survival with {self.scenario.size:,} patients: '{best}' gives "
-                f"{means[best]:.1f} months {within}, {_plus_minus(gap, error)} more than '{worst}'."
+                f"{means[best]:.1f} months {within}, {_plus_minus(gap)} more than '{worst}'."
             )
         text = (
             f"Patients live longest under '{best}': {means[best]:.1f} months {within}, "
-            f"{_plus_minus(gap, error)} more than under '{worst}', the shortest"
+            f"{_plus_minus(gap)} more than under '{worst}', the shortest"
         )
         return text + (f"; not told apart from it: {', '.join(equal)}." if equal else ".")
 
@@ -126,12 +120,6 @@ class Comparison:
     def effect_of_surgery(self) -> str:
         """The same for the effect of surgery on what is left behind, which every timing result must state."""
         return next((t.sentence() for t in self.turnings[1:] if t.parameter.name == EFFECT_OF_SURGERY), "")
-
-    def _gap(self, strategy: str, versus: str) -> tuple[float, float]:
-        """Restricted mean survival time of `strategy` minus that of `versus`, and its Monte-Carlo standard error."""
-        table = contrasts({versus: self.tallies[versus], strategy: self.tallies[strategy]})
-        row = table[(table["population"] == self.primary) & (table["outcome"] == HEADLINE)].iloc[0]
-        return float(row["difference"]), float(row["mc_se"])
 
 
 def compare(
@@ -159,10 +147,11 @@ def compare(
     return Comparison(scenario, tallies, turning_points(scenario, tallies, primary_population(tallies), threads))
 
 
-def _told_apart(gap: float, error: float) -> bool:
+def _told_apart(gap: Estimate) -> bool:
     """Whether a difference is clear of its Monte-Carlo error; one whose error is not known is not."""
-    return gap > STANDARD_ERRORS * error
+    return gap.value > STANDARD_ERRORS * gap.mc_se
 
 
-def _plus_minus(gap: float, error: float) -> str:
-    return f"{gap:.2f} (error unknown)" if math.isnan(error) else f"{gap:.2f} ± {STANDARD_ERRORS * error:.2f}"
+def _plus_minus(gap: Estimate) -> str:
+    error = "(error unknown)" if math.isnan(gap.mc_se) else f"± {STANDARD_ERRORS * gap.mc_se:.2f}"
+    return f"{gap.value:.2f} {error}"

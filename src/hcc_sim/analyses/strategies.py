@@ -7,12 +7,9 @@ from collections.abc import Callable, Mapping
 
 from hcc_sim.engine import CHUNK, Program, simulate
 from hcc_sim.history import Stays
-from hcc_sim.outcomes import Tally, estimates, same_patients
+from hcc_sim.outcomes import Definitions, Estimate, Tally, restricted_mean, same_patients
 from hcc_sim.outcomes.hcc import CONVERTED, EVERYBODY, HCC_OUTCOMES, OVERALL_SURVIVAL, WITHIN_MONTHS
 from hcc_sim.scenario import Scenario, programs
-
-HEADLINE = f"{OVERALL_SURVIVAL.name}: restricted mean to {WITHIN_MONTHS:g} months"
-"""The outcome on which strategies are ranked."""
 
 Keep = Callable[[str, Program, Stays], None]
 """Takes the stays of one chunk of one strategy."""
@@ -23,13 +20,14 @@ Progress = Callable[[int], None]
 
 def simulate_strategies(
     scenario: Scenario,
+    definitions: Definitions = HCC_OUTCOMES,
     *,
     threads: int | None = None,
     chunk: int = CHUNK,
     keep: Keep | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Tally]:
-    """Tallies by strategy, in the scenario's order.
+    """What `definitions` ask, tallied by strategy, in the scenario's order.
 
     Raises:
         InputError: the parameters' values do not fit the pathway.
@@ -37,7 +35,7 @@ def simulate_strategies(
     """
     tallies = {}
     for name, program in programs(scenario).items():
-        tally = Tally(HCC_OUTCOMES, program.state_names, program.exit_names, scenario.horizon_months)
+        tally = Tally(definitions, program.state_names, program.exit_names, scenario.horizon_months)
         parts = simulate(
             program,
             seed=scenario.seed,
@@ -62,12 +60,12 @@ def primary_population(tallies: Mapping[str, Tally]) -> str:
     return CONVERTED if converted and same_patients(tallies)[CONVERTED] else EVERYBODY
 
 
-def restricted_means(tallies: Mapping[str, Tally], population: str) -> dict[str, float] | None:
+def restricted_means(tallies: Mapping[str, Tally], population: str) -> dict[str, Estimate] | None:
     """Restricted mean survival time by strategy, months; None where the horizon or the patients do not suffice."""
     means = {}
     for name, tally in tallies.items():
-        found = [e.value for e in estimates(tally) if (e.population, e.outcome) == (population, HEADLINE)]
-        if not found or math.isnan(found[0]):
+        mean = restricted_mean(tally, population, OVERALL_SURVIVAL.name, WITHIN_MONTHS)
+        if mean is None or math.isnan(mean.value):
             return None
-        means[name] = found[0]
+        means[name] = mean
     return means

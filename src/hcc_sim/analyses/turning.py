@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hcc_sim.analyses.strategies import restricted_means, simulate_strategies
-from hcc_sim.outcomes import Tally
+from hcc_sim.outcomes import Definitions, Tally
+from hcc_sim.outcomes.hcc import HCC_OUTCOMES, OVERALL_SURVIVAL, WITHIN_MONTHS
 from hcc_sim.parameters import Distribution, Parameter
 from hcc_sim.scenario import Scenario
 
@@ -72,8 +73,9 @@ def turning_points(
 
     Parameters that are decided by a strategy or held (no distribution) are left out; empty where there is no contrast.
     """
-    means = restricted_means(tallies, population)
-    if means is None or len(set(means.values())) < 2:
+    told = restricted_means(tallies, population)
+    means = {name: mean.value for name, mean in told.items()} if told else {}
+    if len(set(means.values())) < 2:
         return ()
     pair = (max(means, key=means.__getitem__), min(means, key=means.__getitem__))
     two = replace(
@@ -81,7 +83,8 @@ def turning_points(
         strategies=tuple(s for s in scenario.strategies if s.name in pair),
         size=min(scenario.size, PATIENTS),
     )
-    base = _difference(two, pair, population, threads)
+    everybody = two.size == scenario.size
+    base = means[pair[0]] - means[pair[1]] if everybody else _difference(two, pair, population, threads)
     found = []
     for name in TIMING_ASSUMPTIONS:
         parameter = two.strategies[0].parameters[name]
@@ -105,8 +108,18 @@ def _with(scenario: Scenario, name: str, value: float) -> Scenario:
 
 def _difference(scenario: Scenario, pair: tuple[str, str], population: str, threads: int | None) -> float | None:
     """None if the few patients that are simulated hold nobody of a population that is rare."""
-    means = restricted_means(simulate_strategies(scenario, threads=threads), population)
-    return None if means is None else means[pair[0]] - means[pair[1]]
+    means = restricted_means(simulate_strategies(scenario, _headline_of(population), threads=threads), population)
+    return None if means is None else (means[pair[0]] - means[pair[1]]).value
+
+
+def _headline_of(population: str) -> Definitions:
+    """Nothing is asked of an assumption but the restricted mean survival time of the primary population."""
+    return Definitions(
+        populations=tuple(p for p in HCC_OUTCOMES.populations if p.name == population),
+        endpoints=(OVERALL_SURVIVAL,),
+        landmarks_months=(),
+        restrictions_months=(WITHIN_MONTHS,),
+    )
 
 
 def crossing(prior: Distribution, values: Sequence[float], differences: Sequence[float]) -> float | None:

@@ -4,7 +4,16 @@
 """
 
 from hcc_sim.outcomes.definitions import Definitions, Endpoint, Population, Share, TimeIn
-from hcc_sim.outcomes.estimates import Estimate, contrasts, curves, estimates, notes, same_patients, summary
+from hcc_sim.outcomes.estimates import (
+    Estimate,
+    contrasts,
+    curves,
+    estimates,
+    notes,
+    restricted_mean,
+    same_patients,
+    summary,
+)
 from hcc_sim.outcomes.states import StateTally, occupancy, time_in_state
 from hcc_sim.outcomes.tally import Tally
 
@@ -22,6 +31,7 @@ __all__ = [
     "estimates",
     "notes",
     "occupancy",
+    "restricted_mean",
     "same_patients",
     "summary",
     "time_in_state",

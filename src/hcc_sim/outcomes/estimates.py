@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +56,10 @@ class Estimate:
         """Its Monte-Carlo standard error; NaN where a group is empty."""
         return float(jackknife_se(self.estimates[1:]))
 
+    def __sub__(self, other: Estimate) -> Estimate:
+        """The paired contrast with the same outcome under another strategy: without each group in both."""
+        return replace(self, estimates=self.estimates - other.estimates, remark="")
+
 
 def jackknife_se(without: Floats) -> Floats:
     """The standard error from the estimates without each group (first axis): sqrt((G - 1)/G sum (theta_g - mean)^2)."""
@@ -66,6 +70,16 @@ def jackknife_se(without: Floats) -> Floats:
 def estimates(tally: Tally) -> list[Estimate]:
     """All outcomes of all populations, in the order of their definitions; what follow-up cannot tell is left out."""
     return [estimate for population in tally.definitions.populations for estimate in _of(population, tally)]
+
+
+def restricted_mean(tally: Tally, population: str, endpoint: str, months: float) -> Estimate | None:
+    """Mean months from time zero to the endpoint, or to `months` if that comes first; None beyond the follow-up.
+
+    KeyError if it was not asked for.
+    """
+    if months > tally.follow_up_months[population]:
+        return None
+    return _mean(tally, population, endpoint, f"{endpoint}: restricted mean to {months:g} months", months)
 
 
 def summary(tallies: Mapping[str, Tally]) -> pd.DataFrame:
@@ -93,12 +107,12 @@ def contrasts(tallies: Mapping[str, Tally]) -> pd.DataFrame:
     found = {name: {(e.population, e.outcome): e for e in estimates(tally)} for name, tally in tallies.items()}
     outcomes = dict.fromkeys(key for of_one in found.values() for key in of_one)
     rows = []
-    for population, outcome in outcomes:
+    for key in outcomes:
         for versus, strategy in combinations(tallies, 2):
-            one, other = (found[name].get((population, outcome)) for name in (strategy, versus))
+            one, other = (found[name].get(key) for name in (strategy, versus))
             if one is not None and other is not None:
-                difference = _with_interval(one.estimates - other.estimates)
-                rows.append((population, outcome, strategy, versus, *difference, one.unit))
+                difference = one - other
+                rows.append((*key, strategy, versus, *_with_interval(difference.estimates), difference.unit))
     return pd.DataFrame(
         rows,
         columns=["population", "outcome", "strategy", "versus", "difference", "mc_se", "low", "high", "unit"],
@@ -121,8 +135,9 @@ def curves(tallies: Mapping[str, Tally]) -> pd.DataFrame:
         for population in tally.definitions.populations:
             kept = points[points < _known_days(population, tally)]
             for endpoint in reported_for(population, tally.definitions.endpoints):
-                free, members = _event_free(population, endpoint, tally)
-                value, _, low, high = _with_interval(_ratio(free[:, kept], members[:, np.newaxis]))
+                free = _whole_and_without(_event_free(population, endpoint, tally)[:, kept])
+                members = _whole_and_without(tally.members[population.name])
+                value, _, low, high = _with_interval(_ratio(free, members[:, np.newaxis]))
                 if np.any(tally.members[population.name] == 0):
                     low = high = np.full(len(kept), np.nan)
                 columns = (strategy, population.name, endpoint.name, tally.grid_months[kept], value, low, high)
@@ -166,30 +181,35 @@ def _of(population: Population, tally: Tally) -> Iterator[Estimate]:
     """The outcomes of one population: endpoints, shares, times."""
     name = population.name
     restrictions = [r for r in tally.restrictions_months if r <= tally.follow_up_months[name]]
-    members = _whole_and_without(tally.members[name])
     for endpoint in reported_for(population, tally.definitions.endpoints):
         yield from _from_curve(population, endpoint, tally)
         for r in restrictions:
-            mean = _ratio(_whole_and_without(tally.months[name, endpoint.name, r]), members)
-            outcome = f"{endpoint.name}: restricted mean to {r:g} months"
-            yield _estimate(name, outcome, "months", mean, tally.members[name])
+            yield _mean(tally, name, endpoint.name, f"{endpoint.name}: restricted mean to {r:g} months", r)
     for share in reported_for(population, tally.definitions.shares):
         at_risk = tally.at_risk[name, share.name]
         part = _ratio(_whole_and_without(tally.happened[name, share.name]), _whole_and_without(at_risk))
         yield _estimate(name, share.name, "share", part, at_risk)
     for time in reported_for(population, tally.definitions.times):
         for r in restrictions:
-            mean = _ratio(_whole_and_without(tally.months[name, time.name, r]), members)
-            yield _estimate(name, f"{time.name}: to {r:g} months", "months", mean, tally.members[name])
+            yield _mean(tally, name, time.name, f"{time.name}: to {r:g} months", r)
+
+
+def _mean(tally: Tally, population: str, what: str, outcome: str, restriction: float) -> Estimate:
+    """Mean months until an endpoint, or in states, within the restriction."""
+    groups = tally.members[population]
+    months = tally.months[population, what, restriction]
+    return _estimate(
+        population, outcome, "months", _ratio(_whole_and_without(months), _whole_and_without(groups)), groups
+    )
 
 
 def _from_curve(population: Population, endpoint: Endpoint, tally: Tally) -> Iterator[Estimate]:
     """Median and landmarks, both interpolated linearly between the ends of days."""
-    free, members = _event_free(population, endpoint, tally)
     known = _known_days(population, tally)
+    free = _event_free(population, endpoint, tally)[:, :known]
     grid = tally.grid_months[:known]
     groups = tally.members[population.name]
-    median = _median(free[:, :known], members, grid)
+    median = _median(free, groups, grid)
     yield _estimate(
         population.name, f"{endpoint.name}: median", "months", median, groups, "survival stays above one half"
     )
@@ -198,27 +218,40 @@ def _from_curve(population: Population, endpoint: Endpoint, tally: Tally) -> Ite
             continue
         day = max(int(np.searchsorted(grid, landmark)), 1)
         part = (landmark - grid[day - 1]) / (grid[day] - grid[day - 1])
-        at = _ratio(free[:, day - 1] + part * (free[:, day] - free[:, day - 1]), members)
+        before, after = _whole_and_without(free[:, day - 1]), _whole_and_without(free[:, day])
+        at = _ratio(before + part * (after - before), _whole_and_without(groups))
         yield _estimate(population.name, f"{endpoint.name}: at {landmark:g} months", "share", at, groups)
 
 
-def _median(free: Integers, members: Integers, grid: Floats) -> Floats:
-    """For each row of patients still free of the event by day: when half of the members are.  NaN if more stay free."""
-    reached = 2 * free <= members[:, np.newaxis]
-    row = np.arange(len(free))
-    day = np.argmax(reached, axis=1)
+def _median(free: Integers, groups: Integers, grid: Floats) -> Floats:
+    """When half of all members, and half of those without each group, are free of the event; NaN if more stay free.
+
+    `free` (groups x days) are those still free at the end of each day.
+    """
+    members = _whole_and_without(groups)
+    everybody = free.sum(axis=0)
+
+    def left(day: Integers) -> Integers:
+        """Those still free at the end of a day: of all on the first of the days, without group g on day 1 + g."""
+        return everybody[day] - np.append(0, free[np.arange(len(groups)), day[1:]])
+
+    # Numbers fall from day to day: halve the days until the first is left that leaves no more than half, or the last.
+    day, last = np.zeros(len(members), np.int64), np.full(len(members), len(grid) - 1)
+    while (day < last).any():
+        middle = (day + last) // 2
+        reached = 2 * left(middle) <= members
+        day, last = np.where(reached, day, np.minimum(middle + 1, last)), np.where(reached, middle, last)
     before = np.maximum(day - 1, 0)
-    fell = np.maximum(free[row, before] - free[row, day], 1)
-    part = (free[row, before] - members / 2) / fell
+    fell = np.maximum(left(before) - left(day), 1)
+    part = (left(before) - members / 2) / fell
     months = np.where(day == 0, 0.0, grid[before] + part * (grid[day] - grid[before]))
-    return np.where(reached[row, day] & (members > 0), months, np.nan)
+    return np.where((2 * left(day) <= members) & (members > 0), months, np.nan)
 
 
-def _event_free(population: Population, endpoint: Endpoint, tally: Tally) -> tuple[Integers, Integers]:
-    """Patients free of the event at the end of each day (101 x days + 1), and all: whole, then without each group."""
-    members = tally.members[population.name]
+def _event_free(population: Population, endpoint: Endpoint, tally: Tally) -> Integers:
+    """Patients of each group free of the event at the end of each day (groups x days)."""
     events = np.cumsum(tally.days[population.name, endpoint.name], axis=1, dtype=np.int64)
-    return _whole_and_without(members[:, np.newaxis] - events), _whole_and_without(members)
+    return np.subtract(tally.members[population.name][:, np.newaxis], events, out=events)
 
 
 def _known_days(population: Population, tally: Tally) -> int:
