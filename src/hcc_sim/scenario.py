@@ -5,6 +5,7 @@ import json
 import os.path
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.fields import FieldInfo
 
 from .errors import InputError, Problem, Problems, nearest
-from .parameters import Calibration, NamedSet, Parameters, load_calibration
+from .parameters import Calibration, LifeTable, NamedSet, Parameters, load_calibration
 from .strict_yaml import Document, Keys, dotted, read_scalar, read_yaml
 from .units import DURATION_PATTERN, UNITS, parse_duration, shown
 
@@ -490,10 +491,15 @@ def _unknown_key(keys: Keys) -> str:
 
 def hcc_pathway_of(calibration: Calibration) -> "Pathway":
     """The pathway with the background mortality of the calibration."""
+    return _hcc_pathway_with(calibration.life_table)
+
+
+@lru_cache(maxsize=1)
+def _hcc_pathway_with(table: LifeTable) -> "Pathway":
+    """Built and checked once: many programs are compiled from it, one for each strategy and each turn of a value."""
     from .laws import PiecewiseExponential
     from .pathway.hcc import hcc_pathway
 
-    table = calibration.life_table
     return hcc_pathway(
         PiecewiseExponential.from_life_table(table.ages_years, table.female_per_year),
         PiecewiseExponential.from_life_table(table.ages_years, table.male_per_year),

@@ -479,8 +479,6 @@ def _parts(exit: TimedExit | Branch) -> tuple[TimedExit | Arm, ...]:
 def _as_words(row: Row) -> NDArray[np.int64]:
     """Integers as they are, floats by their bits."""
     words = np.array([word if isinstance(word, int) else 0 for word in row], dtype=np.int64)
-    reals = words.view(np.float64)
-    for place, word in enumerate(row):
-        if isinstance(word, float):
-            reals[place] = word
+    real = [place for place, word in enumerate(row) if isinstance(word, float)]
+    words.view(np.float64)[real] = [row[place] for place in real]
     return words

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -432,6 +433,10 @@ class Pathway:
 
     def parameters(self) -> tuple[str, ...]:
         """The names of the parameters that the pathway uses, sorted."""
+        return self._parameters
+
+    @cached_property
+    def _parameters(self) -> tuple[str, ...]:
         return tuple(sorted(set(_names_in(self))))
 
     def events(self) -> tuple[str, ...]:
