@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from hcc_sim.analyses.strategies import restricted_means, simulate_strategies
 from hcc_sim.outcomes import Definitions, Tally
 from hcc_sim.outcomes.hcc import HCC_OUTCOMES, OVERALL_SURVIVAL, WITHIN_MONTHS
-from hcc_sim.parameters import Distribution, Parameter
+from hcc_sim.parameters import Distribution, Parameter, Parameters
 from hcc_sim.scenario import Scenario
 
 EFFECT_OF_SURGERY = "surgery.effect"
@@ -85,18 +87,27 @@ def turning_points(
     )
     everybody = two.size == scenario.size
     base = means[pair[0]] - means[pair[1]] if everybody else _difference(two, pair, population, threads)
+    if base is None:
+        return ()
+    decided = {name for strategy in scenario.strategies for name in strategy.given}
+    varied = _varied(two.strategies[0].parameters, decided)
+    ends = [_with(two, parameter.name, end) for parameter, prior in varied for end in (prior.low, prior.high)]
+    # A thread runs one end after another: what one does in Python hides behind what another simulates.
+    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
+        differences = list(pool.map(lambda end: _difference(end, pair, population, threads=1), ends))
     found = []
-    for name in TIMING_ASSUMPTIONS:
-        parameter = two.strategies[0].parameters[name]
-        prior = parameter.distribution
-        decided = any(name in strategy.given for strategy in scenario.strategies)
-        if decided or base is None or prior is None or not prior.low < parameter.value < prior.high:
-            continue
-        low, high = (_difference(_with(two, name, end), pair, population, threads) for end in (prior.low, prior.high))
+    for (parameter, prior), low, high in zip(varied, differences[::2], differences[1::2], strict=True):
         if low is not None and high is not None:
-            values, differences = (prior.low, parameter.value, prior.high), (low, base, high)
-            found.append(Turning(parameter, *pair, values, differences, crossing(prior, values, differences)))
+            values, of_values = (prior.low, parameter.value, prior.high), (low, base, high)
+            found.append(Turning(parameter, *pair, values, of_values, crossing(prior, values, of_values)))
     return tuple(sorted(found, key=lambda turning: -turning.span))
+
+
+def _varied(parameters: Parameters, decided: Collection[str]) -> list[tuple[Parameter, Distribution]]:
+    """The timing assumptions that are neither decided nor held, with their priors."""
+    undecided = (parameters[name] for name in TIMING_ASSUMPTIONS if name not in decided)
+    priors = ((parameter, parameter.distribution) for parameter in undecided)
+    return [(parameter, prior) for parameter, prior in priors if prior and prior.low < parameter.value < prior.high]
 
 
 def _with(scenario: Scenario, name: str, value: float) -> Scenario:

@@ -478,7 +478,8 @@ def _parts(exit: TimedExit | Branch) -> tuple[TimedExit | Arm, ...]:
 
 def _as_words(row: Row) -> NDArray[np.int64]:
     """Integers as they are, floats by their bits."""
-    words = np.array([word if isinstance(word, int) else 0 for word in row], dtype=np.int64)
-    real = [place for place, word in enumerate(row) if isinstance(word, float)]
-    words.view(np.float64)[real] = [row[place] for place in real]
+    reals = np.array(row, dtype=np.float64)
+    whole = np.array([isinstance(word, int) for word in row])
+    words = reals.view(np.int64)
+    words[whole] = reals[whole].astype(np.int64)  # places and keys are far below 2^53, so none has been rounded
     return words
