@@ -85,6 +85,17 @@ def test_the_package_is_light_until_used():
         hcc_sim.rnu  # noqa: B018
 
 
+def test_a_run_looks_for_garbage_now_and_then_only():
+    command = ["run", str(SCENARIO), "--patients", "100", "--no-plots"]
+    code = (
+        "import gc, sys; from hcc_sim.cli import main; before = sum(s['collections'] for s in gc.get_stats());"
+        f"sys.argv[1:] = {command}; main();"
+        "print(sum(s['collections'] for s in gc.get_stats()) - before, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stderr.splitlines()[-1]) < 20  # 400 at its usual pace
+
+
 def test_version(call, monkeypatch: pytest.MonkeyPatch):
     from importlib import metadata
 

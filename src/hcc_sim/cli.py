@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
+import gc
 import os
 import re
 import sys
@@ -31,6 +33,9 @@ DEBUG = "HCC_SIM_DEBUG"
 KERNEL = "live_span"
 """The compiled function that takes long; its name is in that of its file on disk."""
 COMPILER = "hcc-sim compiler"
+COLLECT_AFTER = 100_000
+"""Objects made before Python looks for garbage; at its usual 700 it looks again and again through all that is imported,
+which a run of seconds feels."""
 CHUNK = 50_000
 CHUNK_STEP = 1_000
 MOST_THREADS = 1_024
@@ -535,6 +540,9 @@ def _say_version() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code: 0 done, 1 program or machine failed, 2 input wrong, 130 interrupted."""
+    if arguments is None:  # the process is ours, and short
+        gc.set_threshold(COLLECT_AFTER)
+        atexit.register(gc.freeze)  # Python would look for garbage once more in all that it is about to leave
     _arguments[:] = sys.argv[1:] if arguments is None else arguments
     _finished.clear()
     for stream in (sys.stdout, sys.stderr):
