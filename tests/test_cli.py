@@ -85,6 +85,16 @@ def test_the_package_is_light_until_used():
         hcc_sim.rnu  # noqa: B018
 
 
+def test_a_run_that_draws_nothing_imports_nothing_for_it():
+    command = ["run", str(SCENARIO), "--patients", "100", "--no-plots"]
+    code = (
+        f"import sys; from hcc_sim.cli import main; main({command});"
+        "print([m for m in ('pandas', 'matplotlib', 'pyarrow', 'scipy.optimize') if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "[]"
+
+
 def test_a_run_looks_for_garbage_now_and_then_only():
     command = ["run", str(SCENARIO), "--patients", "100", "--no-plots"]
     code = (

@@ -17,6 +17,7 @@ from hcc_sim.outcomes import (
     contrasts,
     curves,
     estimates,
+    estimates_of,
     notes,
     restricted_mean,
     same_patients,
@@ -73,6 +74,10 @@ def values(frame: pd.DataFrame, population: str, column: str = "value") -> dict[
     return frame[frame.population == population].set_index("outcome")[column].to_dict()
 
 
+def said_of(tallies: dict[str, Tally]) -> tuple[str, ...]:
+    return notes(tallies, estimates_of(tallies))
+
+
 FIVE_ROWS = stays(
     (0, "therapy", 0.0, 6.0, "converted", "response"),
     (0, "converted", 6.0, 9.0, "disease-free", "surgery"),
@@ -123,7 +128,7 @@ def test_five_rows_of_those_who_convert():
 
 def test_what_is_left_out_or_missing_is_said():
     one, two = tallied(FIVE_ROWS, 2), tallied(FIVE_ROWS, 2)
-    said = notes({"a": one, "b": two})
+    said = said_of({"a": one, "b": two})
     assert (
         "who convert: not everybody is followed for longer than 42.0 months, so nothing is told at 48 months." in said
     )
@@ -131,7 +136,7 @@ def test_what_is_left_out_or_missing_is_said():
         note.startswith("everybody: 98 of 100 groups are empty, so no standard error: OS: median") for note in said
     )
     nobody_converts = tallied(stays((0, "therapy", 0, 48, None, None), (1, "therapy", 0, 48, None, None)), 2)
-    said = notes({"a": one, "c": nobody_converts})
+    said = said_of({"a": one, "c": nobody_converts})
     assert any(note.startswith("c: who convert: there is nobody to tell it of: OS: median; OS: at 12") for note in said)
     assert "c: everybody: survival stays above one half: OS: median." in said
     assert any(note.startswith("a: ") for note in said)
@@ -246,7 +251,7 @@ def test_an_empty_group_leaves_the_error_out():
         errors = summary({"s": tally})
         assert errors[errors.population == "everybody"].value.notna().sum() > 5
         assert math.isnan(values(errors, "everybody", "mc_se")["alive"]) is missing
-        assert any("1 of 100 groups are empty" in note for note in notes({"s": tally})) is missing
+        assert any("1 of 100 groups are empty" in note for note in said_of({"s": tally})) is missing
         assert curves({"s": tally}).query("population == 'everybody'").low.isna().all() == missing
     # A share whose own denominator is empty in some group: only 20 patients have died.
     among_dead = Share(name="x", meaning="", ended_by=("surgery",), among="died")
@@ -269,7 +274,7 @@ def test_a_median_on_the_edge_has_no_error():
     assert errors[0] > 0
     assert math.isnan(errors[1])
     assert math.isnan(errors[2])
-    said = notes({"s": tallied(one_by_one(50), 100)})
+    said = said_of({"s": tallied(one_by_one(50), 100)})
     assert "everybody: no standard error, because without some group survival stays above one half: OS: median." in said
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from hcc_sim.analyses.compare import Comparison, compare
 from hcc_sim.engine import compile_pathway
+from hcc_sim.outcomes import Table
 from hcc_sim.report import plots
 from hcc_sim.report.life import Moment, describe, moments, story
 from hcc_sim.report.numbers import decimals, plain, signed_with_error, with_error
@@ -203,11 +204,18 @@ def test_parameters_file(timing: Comparison, tmp_path: Path):
         assert float(row["value"]) == timing.scenario.strategies[0].parameters[row["name"]].value
 
 
+def test_a_table_is_written_as_pandas_would(timing: Comparison):
+    awkward = [("a, b", 0.1 + 0.2, math.nan, "é"), ('say "x"', 1e-05, math.inf, ""), ("", -0.0, 1e22, "two\nlines")]
+    odd = Table(("text", "number", "may be missing", "more"), awkward)
+    for table in (*timing.tables, odd, Table(("nothing", "at all"), [])):
+        assert csv_text(table) == table.frame().to_csv(index=False, lineterminator="\n")
+
+
 def test_plots_and_their_data(timing: Comparison, tmp_path: Path):
     before = {key: mpl.rcParams[key] for key in (*plots.STYLE, "svg.id")}
     plots.write_plots(tmp_path / "one", timing)
     assert {key: mpl.rcParams[key] for key in before} == before, "matplotlib is left as it was"
-    plots.write_plots(tmp_path / "two", timing, timing.curves(), timing.contrasts())
+    plots.write_plots(tmp_path / "two", timing)
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert len(files) == 13
     for file in files:
@@ -220,7 +228,7 @@ def test_plots_and_their_data(timing: Comparison, tmp_path: Path):
         assert "<dc:date>" not in drawing
         assert (tmp_path / "one" / f"{plot.file}.png").read_bytes().startswith(b"\x89PNG")
         curves = timing.survival(plot.endpoint).drop(columns=["population", "outcome"])
-        assert (tmp_path / "one" / f"{plot.file}.csv").read_text() == csv_text(curves)
+        assert (tmp_path / "one" / f"{plot.file}.csv").read_text() == curves.to_csv(index=False, lineterminator="\n")
     differences = pd.read_csv(tmp_path / "one" / "survival-differences.csv")
     assert set(differences["versus"]) == {"opportunistic"}
     assert set(differences["strategy"]) == set(NAMES[1:])

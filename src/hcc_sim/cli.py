@@ -201,7 +201,7 @@ def _show_results(compared: Comparison, folder: Path, files: Sequence[str], outp
         return
     from hcc_sim.report.results import as_json, csv_text
 
-    _write(csv_text(compared.summary()) if output is TableFormat.csv else as_json(compared))
+    _write(csv_text(compared.tables.summary) if output is TableFormat.csv else as_json(compared))
     _say(f"results in {folder}")
 
 

@@ -5,12 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 from hcc_sim.analyses.strategies import Keep, Progress, primary_population, restricted_means, simulate_strategies
 from hcc_sim.analyses.turning import EFFECT_OF_SURGERY, Turning, turning_points
 from hcc_sim.engine import CHUNK
-from hcc_sim.outcomes import Definitions, Estimate, Tally, contrasts, curves, notes, same_patients, summary
+from hcc_sim.outcomes import (
+    Contrast,
+    Definitions,
+    Estimate,
+    Estimates,
+    Point,
+    Table,
+    Tally,
+    Told,
+    contrast_table,
+    curve_table,
+    estimates_of,
+    notes,
+    same_patients,
+    summary_table,
+)
 from hcc_sim.outcomes.hcc import CONVERTED, EVERYBODY, HCC_OUTCOMES, WITHIN_MONTHS
 from hcc_sim.scenario import Scenario
 
@@ -18,6 +34,40 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STANDARD_ERRORS = 1.96
+
+
+class Assumption(NamedTuple):
+    """How far the headline's contrast hangs on a parameter: the difference at its value and the ends of its prior."""
+
+    parameter: str
+    kind: str
+    value: float
+    low: float
+    high: float
+    strategy: str
+    versus: str
+    difference: float
+    difference_at_low: float
+    difference_at_high: float
+    turns_at: float
+    unit: str
+
+    @classmethod
+    def of(cls, t: Turning) -> Assumption:
+        """A turning as a row; `turns_at` is NaN where nothing turns."""
+        (low, value, high), (at_low, at_value, at_high) = t.values, t.differences
+        prior = (t.parameter.name, t.parameter.kind, value, low, high)
+        turns_at = math.nan if t.turns_at is None else t.turns_at
+        return cls(*prior, t.strategy, t.versus, at_value, at_low, at_high, turns_at, "months")
+
+
+class Tables(NamedTuple):
+    """All tables of a comparison; their names are those of the files."""
+
+    summary: Table[Told]
+    contrasts: Table[Contrast]
+    curves: Table[Point]
+    assumptions: Table[Assumption]
 
 
 @dataclass(frozen=True)
@@ -43,17 +93,33 @@ class Comparison:
         """The population of the primary estimand: the converted, unless strategies differ in who converts."""
         return primary_population(self.tallies)
 
+    @cached_property
+    def estimates(self) -> Estimates:
+        """All outcomes by strategy."""
+        return estimates_of(self.tallies)
+
+    @cached_property
+    def tables(self) -> Tables:
+        """What is told, as rows."""
+        assumptions = [Assumption.of(turning) for turning in self.turnings]
+        return Tables(
+            summary_table(self.estimates),
+            contrast_table(self.estimates),
+            curve_table(self.tallies),
+            Table(Assumption._fields, assumptions),
+        )
+
     def summary(self) -> pd.DataFrame:
         """strategy, population, outcome, value, mc_se, low, high, unit."""
-        return summary(self.tallies)
+        return self.tables.summary.frame()
 
     def contrasts(self) -> pd.DataFrame:
         """population, outcome, strategy, versus, difference, mc_se, low, high, unit, for every pair."""
-        return contrasts(self.tallies)
+        return self.tables.contrasts.frame()
 
     def curves(self) -> pd.DataFrame:
         """strategy, population, outcome, months, value, low, high."""
-        return curves(self.tallies)
+        return self.tables.curves.frame()
 
     def survival(self, endpoint: str = "OS", population: str | None = None) -> pd.DataFrame:
         """The curves of one endpoint, by default in the population of the primary estimand."""
@@ -63,21 +129,11 @@ class Comparison:
 
     def assumptions(self) -> pd.DataFrame:
         """On which assumption the answer hangs, strongest first: the difference at the ends of each prior."""
-        import pandas as pd
-
-        columns = ["parameter", "kind", "value", "low", "high", "strategy", "versus"]
-        columns += ["difference", "difference_at_low", "difference_at_high", "turns_at", "unit"]
-        rows = []
-        for t in self.turnings:
-            (low, value, high), (at_low, at_value, at_high) = t.values, t.differences
-            turns_at = math.nan if t.turns_at is None else t.turns_at
-            prior = [t.parameter.name, t.parameter.kind, value, low, high]
-            rows.append([*prior, t.strategy, t.versus, at_value, at_low, at_high, turns_at, "months"])
-        return pd.DataFrame(rows, columns=columns)
+        return self.tables.assumptions.frame()
 
     def notes(self) -> tuple[str, ...]:
         """What a reader must know: what is left out and why, and which populations differ."""
-        told = list(notes(self.tallies))
+        told = list(notes(self.tallies, self.estimates))
         if not self.same_converters:
             told.insert(
                 0,

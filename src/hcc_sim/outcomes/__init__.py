@@ -1,38 +1,58 @@
 """Stays in, numbers out: what is asked (`definitions`), counted by chunks (`tally`), told with errors (`estimates`).
 
-`states` tells of any pathway, asked nothing else, where patients are and for how long.
+`tables` puts what is told into rows.  `states` tells of any pathway, asked nothing else, where patients are and for how long.
 """
 
 from hcc_sim.outcomes.definitions import Definitions, Endpoint, Population, Share, TimeIn
 from hcc_sim.outcomes.estimates import (
     Estimate,
-    contrasts,
-    curves,
+    Estimates,
     estimates,
+    estimates_of,
     notes,
     restricted_mean,
     same_patients,
-    summary,
 )
 from hcc_sim.outcomes.states import StateTally, occupancy, time_in_state
+from hcc_sim.outcomes.tables import (
+    Contrast,
+    Point,
+    Table,
+    Told,
+    contrast_table,
+    contrasts,
+    curve_table,
+    curves,
+    summary,
+    summary_table,
+)
 from hcc_sim.outcomes.tally import Tally
 
 __all__ = [
+    "Contrast",
     "Definitions",
     "Endpoint",
     "Estimate",
+    "Estimates",
+    "Point",
     "Population",
     "Share",
     "StateTally",
+    "Table",
     "Tally",
     "TimeIn",
+    "Told",
+    "contrast_table",
     "contrasts",
+    "curve_table",
     "curves",
     "estimates",
+    "estimates_of",
     "notes",
     "occupancy",
     "restricted_mean",
     "same_patients",
     "summary",
+    "summary_table",
     "time_in_state",
 ]

@@ -86,13 +86,10 @@ CURVES = (
 )
 
 
-def write_plots(
-    folder: Path, comparison: Comparison, curves: pd.DataFrame | None = None, contrasts: pd.DataFrame | None = None
-) -> None:
-    """Write all plots of a comparison into the folder; its tables, if they were made already, save time."""
+def write_plots(folder: Path, comparison: Comparison) -> None:
+    """Write all plots of a comparison into the folder."""
     folder.mkdir(exist_ok=True)
-    curves = comparison.curves() if curves is None else curves
-    contrasts = comparison.contrasts() if contrasts is None else contrasts
+    curves, contrasts = comparison.curves(), comparison.contrasts()
     for plot in CURVES:
         table = curves[(curves["outcome"] == plot.endpoint) & (curves["population"] == comparison.primary)]
         if table.empty:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from collections.abc import Mapping
@@ -14,51 +15,42 @@ from hcc_sim.report.folder import MANIFEST
 from hcc_sim.report.manifest import manifest
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from hcc_sim.analyses.compare import Comparison
     from hcc_sim.engine import Program
     from hcc_sim.history import Stays
+    from hcc_sim.outcomes import Table
     from hcc_sim.scenario import Scenario
 
 
 def write_results(folder: Path, comparison: Comparison, how: Mapping[str, Any], *, plots: bool = True) -> list[str]:
     """Write everything but the stays into the folder; the names of all files, the manifest's `files` among them."""
-    made = tables(comparison)
-    for name, table in made.items():
-        (folder / name).write_text(csv_text(table), encoding="utf-8", newline="")
+    for name, table in comparison.tables._asdict().items():
+        (folder / f"{name}.csv").write_text(csv_text(table), encoding="utf-8", newline="")
     write_parameters(folder / "parameters.csv", comparison.scenario)
     if plots:
         from hcc_sim.report.plots import write_plots
 
-        write_plots(folder / "plots", comparison, made["curves.csv"], made["contrasts.csv"])
+        write_plots(folder / "plots", comparison)
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     text = json.dumps(manifest(comparison, files, how), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8", errors="replace")
     return [*files, MANIFEST]
 
 
-def tables(comparison: Comparison) -> dict[str, pd.DataFrame]:
-    """The tables of results by file name."""
-    return {
-        "summary.csv": comparison.summary(),
-        "contrasts.csv": comparison.contrasts(),
-        "curves.csv": comparison.curves(),
-        "assumptions.csv": comparison.assumptions(),
-    }
-
-
-def csv_text(table: pd.DataFrame) -> str:
-    """The table as CSV: numbers with as many digits as give back the same bits, lines ending in a line feed."""
-    text: str = table.to_csv(index=False, lineterminator="\n")
-    return text
+def csv_text(table: Table[Any]) -> str:
+    """The table as CSV: numbers with as many digits as give back the same bits, NaN empty, lines ending in LF."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table.columns)
+    writer.writerows(["" if cell != cell else cell for cell in row] for row in table.rows)
+    return text.getvalue()
 
 
 def as_json(comparison: Comparison) -> str:
     """The rows of summary.csv and what was said about them, as JSON; what is missing is null."""
     rows = [
-        {key: None if value != value else value for key, value in row.items()}
-        for row in comparison.summary().to_dict("records")
+        {key: None if value != value else value for key, value in row._asdict().items()}
+        for row in comparison.tables.summary.rows
     ]
     said = {
         "title": comparison.scenario.title,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +17,6 @@ from hcc_sim.report.numbers import STANDARD_ERRORS, decimals, signed_with_error,
 from hcc_sim.units import format_duration
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from hcc_sim.analyses.compare import Comparison
     from hcc_sim.scenario import Scenario
 
@@ -35,6 +33,13 @@ TERMS = (
 
 _LABEL_WIDTH = 24
 _CELL_WIDTH = (11, 16)
+
+
+Cell = tuple[float, float, str]
+"""Value, standard error, unit."""
+
+Cells = Mapping[tuple[str, str], Cell]
+"""(outcome, strategy) -> what is known of it."""
 
 
 @dataclass(frozen=True)
@@ -152,23 +157,28 @@ def population_in_words(comparison: Comparison) -> str:
 
 def _tables(comparison: Comparison, width: int) -> Iterator[RenderableType]:
     names = [strategy.name for strategy in comparison.scenario.strategies]
+    population, told = comparison.primary, comparison.tables
     yield Text(f"Primary results: {population_in_words(comparison)}", style="bold")
-    yield from _in_blocks(_of_population(comparison.summary(), comparison), names, width, signed=False)
+    values = {
+        (row.outcome, row.strategy): (row.value, row.mc_se, row.unit)
+        for row in told.summary.rows
+        if row.population == population
+    }
+    yield from _in_blocks(values, names, width, signed=False)
     if len(names) > 1:
-        table = _of_population(comparison.contrasts(), comparison)
-        table = table[table["versus"] == names[0]].rename(columns={"difference": "value"})
+        differences = {
+            (row.outcome, row.strategy): (row.difference, row.mc_se, row.unit)
+            for row in told.contrasts.rows
+            if row.population == population and row.versus == names[0]
+        }
         yield Text(
             f"Difference from '{names[0]}': the same patients, the same luck (pp: percentage points)",
             style="bold",
         )
-        yield from _in_blocks(table, names[1:], width, signed=True)
+        yield from _in_blocks(differences, names[1:], width, signed=True)
 
 
-def _of_population(table: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
-    return table[table["population"] == comparison.primary]
-
-
-def _in_blocks(table: pd.DataFrame, names: Sequence[str], width: int, *, signed: bool) -> Iterator[RenderableType]:
+def _in_blocks(cells: Cells, names: Sequence[str], width: int, *, signed: bool) -> Iterator[RenderableType]:
     """One table, or several below one another where the strategies do not fit side by side."""
     least, most = _CELL_WIDTH
     cell = min(max(least, *(len(word) for name in names for word in name.split())), most)
@@ -176,15 +186,11 @@ def _in_blocks(table: pd.DataFrame, names: Sequence[str], width: int, *, signed:
     size = math.ceil(len(names) / math.ceil(len(names) / beside))
     column = min((width - _LABEL_WIDTH) // size, cell + 4)
     for first in range(0, len(names), size):
-        yield _table(table, names[first : first + size], column, signed=signed)
+        yield _table(cells, names[first : first + size], column, signed=signed)
         yield Text("")
 
 
-def _table(table: pd.DataFrame, names: Sequence[str], width: int, *, signed: bool) -> Table:
-    cells = {
-        (str(row.outcome), str(row.strategy)): (float(row.value), float(row.mc_se), str(row.unit))  # type: ignore[arg-type]
-        for row in table.itertuples()
-    }
+def _table(cells: Cells, names: Sequence[str], width: int, *, signed: bool) -> Table:
     told = {outcome for outcome, _ in cells}
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
     drawn.add_column("", width=_LABEL_WIDTH)
@@ -206,7 +212,7 @@ def _found(row: Row, told: set[str]) -> str:
     return next((outcome for outcome in row.outcomes if outcome in told), "")
 
 
-def _texts(row: Row, cells: Sequence[tuple[float, float, str] | None], *, signed: bool) -> Iterator[Text]:
+def _texts(row: Row, cells: Sequence[Cell | None], *, signed: bool) -> Iterator[Text]:
     """The label, then value and 1.96 standard errors under each strategy."""
     unit = next(cell[2] for cell in cells if cell is not None)
     scale = 100.0 if unit == "share" else 1.0
