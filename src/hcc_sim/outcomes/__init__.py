@@ -1,6 +1,6 @@
 """Stays in, numbers out: what is asked (`definitions`), counted by chunks (`tally`), told with errors (`estimates`).
 
-`tables` puts what is told into rows.  `states` tells of any pathway, asked nothing else, where patients are and for how long.
+`tables` puts what is told into rows.  `states` tells of any pathway, asked nothing else, where patients are, how long.
 """
 
 from hcc_sim.outcomes.definitions import Definitions, Endpoint, Population, Share, TimeIn
