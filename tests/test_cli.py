@@ -30,7 +30,7 @@ LIGHT_PARSER = ("pydantic",)
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _elsewhere(engine_compiled: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
@@ -144,6 +144,21 @@ def test_run_shows_answer_and_place(tmp_path: Path):
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert all(line == line.rstrip() for line in done.stdout.splitlines())
     assert (tmp_path / "results" / "surgical-timing" / "summary.csv").exists()
+
+
+def test_what_is_said_of_compiling(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    from hcc_sim import compiled
+
+    monkeypatch.setattr(compiled, "why_nothing_is_kept", lambda: None)
+    cli._say_compiling()
+    assert capsys.readouterr() == ("", "compiling, once (some seconds)\n")
+    monkeypatch.setattr(compiled, "why_nothing_is_kept", lambda: "/x: Read-only file system")
+    cli._say_compiling()
+    assert capsys.readouterr() == (
+        "",
+        "compiling (some seconds), as every start will: the compiled code cannot be kept (/x: Read-only file system). "
+        "Set NUMBA_CACHE_DIR to a folder that can be written.\n",
+    )
 
 
 @pytest.mark.usefixtures("quick")
@@ -395,7 +410,7 @@ def test_ctrl_c_while_compiling(tmp_path: Path):
     waiting = "compiling, once (some seconds)\n"
 
     def compiling(said: str) -> bool:
-        return said == waiting and any(cache.rglob("*.nbi"))
+        return said == waiting and any(cache.rglob("*.code"))
 
     code, out, err, took = interrupted(tmp_path, compiling, NUMBA_CACHE_DIR=str(cache))
     assert (code, out, err) == (130, "", f"{waiting}\ninterrupted; nothing was written\n")

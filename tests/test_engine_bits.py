@@ -1,4 +1,4 @@
-"""The same bits whatever the threads, chunks and buffers; every reason to stop; flat memory; an optional cache."""
+"""The same bits whatever the threads, chunks and buffers; every reason to stop; flat memory."""
 
 from __future__ import annotations
 
@@ -352,7 +352,7 @@ def test_the_last_patients_there_are():
     assert stays.patient.tolist() == list(range(2**64 - 10, 2**64))
 
 
-# --- memory, and the cache of compiled code ---------------------------------------------------------------------------
+# --- memory -----------------------------------------------------------------------------------------------------------
 
 MEMORY = r"""
 import re, resource, sys
@@ -398,72 +398,3 @@ def test_memory_is_flat():
     grown, kept = float(python(MEMORY, "drop")), float(python(MEMORY, "keep"))
     assert grown < 6.0
     assert kept > 18.0
-
-
-WITHOUT_CACHE = """
-from hcc_sim.compiled import cache_folder, cache_is_cold
-from hcc_sim.luck import luck
-assert cache_folder() is None, cache_folder()
-assert cache_is_cold()
-import hcc_sim.engine
-print(luck(20240502, 17, "event:occult outgrowth", 3), cache_is_cold())
-"""
-
-EXPECTED_LUCK = 0.2279025409563925
-NO_CACHES: dict[str, str | None] = dict.fromkeys(("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA"))
-
-
-@pytest.mark.parametrize("variable", NO_CACHES)
-def test_a_cache_folder_that_cannot_be_written_is_done_without(variable: str, tmp_path: Path):
-    blocked = tmp_path / "a file"
-    blocked.write_text("in the way", encoding="utf-8")
-    environment = NO_CACHES | {variable: str(blocked / "cache")}
-    assert python(WITHOUT_CACHE, **environment) == f"{EXPECTED_LUCK} True"
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="the home is found otherwise")
-def test_a_home_that_cannot_be_made_is_done_without():
-    assert python(WITHOUT_CACHE, HOME="/dev/null/home", **NO_CACHES) == f"{EXPECTED_LUCK} True"
-
-
-WITH_CACHE = """
-from hcc_sim.compiled import cache_folder, cache_is_cold
-before = cache_is_cold()
-from hcc_sim.luck import luck
-print(luck(20240502, 17, "event:occult outgrowth", 3), before, cache_is_cold(), cache_folder())
-"""
-
-
-def test_the_cache_is_cold_once(tmp_path: Path):
-    first = python(WITH_CACHE, NUMBA_CACHE_DIR=str(tmp_path)).split()
-    second = python(WITH_CACHE, NUMBA_CACHE_DIR=str(tmp_path)).split()
-    assert first[:3] == [str(EXPECTED_LUCK), "True", "False"]
-    assert second[:3] == [str(EXPECTED_LUCK), "False", "False"]
-    assert Path(first[3]).parent == tmp_path / "hcc_sim"
-    assert first[3] == second[3]
-
-
-@pytest.mark.parametrize(
-    "changed", ["luck.py", "laws/formulas.py", "engine/kernel.py", "engine/hazards.py", "engine/tables.py"]
-)
-def test_the_cache_folder_notices_a_change_of_any_compiled_file(changed: str, tmp_path: Path):
-    from hcc_sim import compiled
-
-    for source in (SOURCE / "hcc_sim").rglob("*.py"):
-        copy = tmp_path / source.relative_to(SOURCE / "hcc_sim")
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(source.read_bytes())
-
-    def fingerprint() -> str:
-        return compiled._fingerprint(tmp_path.rglob("*.py"))
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled, "_PACKAGE", tmp_path)
-        before = fingerprint()
-        assert fingerprint() == before
-        with (tmp_path / "units.py").open("a", encoding="utf-8") as file:
-            file.write("# nothing compiled here\n")
-        assert fingerprint() == before
-        with (tmp_path / changed).open("a", encoding="utf-8") as file:
-            file.write("# changed\n")
-        assert fingerprint() != before

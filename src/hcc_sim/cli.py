@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 DEBUG = "HCC_SIM_DEBUG"
-KERNEL = "live_span"
-"""The compiled function that takes long; its name is in that of its file on disk."""
 COMPILER = "hcc-sim compiler"
 COLLECT_AFTER = 100_000
 """Objects made before Python looks for garbage; at its usual 700 it looks again and again through all that is imported,
@@ -164,13 +162,11 @@ def _prepared(asked: Scenario) -> dict[str, Program]:
 
     In a thread, so that Ctrl-C ends the wait for it and does not get lost in the compiler.
     """
-    from hcc_sim.compiled import cache_folder
+    from hcc_sim.compiled import before_compiling
     from hcc_sim.engine import simulate_all
     from hcc_sim.scenario import programs
 
-    folder = cache_folder()
-    if folder is None or next(folder.rglob(f"*.{KERNEL}-*.nbi"), None) is None:
-        _say("compiling, once (some seconds)")
+    before_compiling(_say_compiling)
     compiled: dict[str, Program] = {}
     failures: list[BaseException] = []
 
@@ -188,6 +184,18 @@ def _prepared(asked: Scenario) -> dict[str, Program]:
     if failures:
         raise failures[0]
     return compiled
+
+
+def _say_compiling() -> None:
+    from hcc_sim.compiled import why_nothing_is_kept
+
+    if hindrance := why_nothing_is_kept():
+        _say(
+            "compiling (some seconds), as every start will: the compiled code cannot be kept "
+            f"({hindrance}). Set NUMBA_CACHE_DIR to a folder that can be written."
+        )
+    else:
+        _say("compiling, once (some seconds)")
 
 
 def _show_results(compared: Comparison, folder: Path, files: Sequence[str], output: TableFormat) -> None:
