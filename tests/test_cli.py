@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import threading
 import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -315,16 +317,31 @@ def failing(error: BaseException):
     return fail
 
 
+NO_MEMORY = "hcc-sim: not enough memory; nothing was written. A smaller --chunk or fewer --threads need less.\n"
+OUT_OF_MEMORY = (
+    MemoryError(),
+    OSError(errno.ENOMEM, "Cannot allocate memory"),
+    RuntimeError("can't start new thread"),
+    ImportError("pandas/_libs/parsers.so: failed to map segment from shared object"),
+    ImportError("pandas/_libs/parsers.so: cannot allocate memory in static TLS block"),
+)
+"""How Python and its libraries say that there is none."""
+
+
 @pytest.mark.parametrize(
     ("error", "code", "told"),
     [
-        (MemoryError(), 1, "hcc-sim: not enough memory; nothing was written. A smaller --chunk needs less.\n"),
+        *((error, 1, NO_MEMORY) for error in OUT_OF_MEMORY),
         (OSError(errno.EDQUOT, "x"), 1, "hcc-sim: the disk is full; nothing was written\n"),
         (PermissionError(errno.EACCES, "Permission denied", "/x"), 1,
          "hcc-sim: Permission denied: /x; nothing was written\n"),
         (KeyboardInterrupt(), 130, "\ninterrupted; nothing was written\n"),
         (ZeroDivisionError("of zero\nand more"), 1,
          "hcc-sim: this is a fault of hcc-sim, please report it: ZeroDivisionError: of zero "
+         "(HCC_SIM_DEBUG=1 shows where)\n"),
+        (RuntimeError("x"), 1, "hcc-sim: this is a fault of hcc-sim, please report it: RuntimeError: x "
+         "(HCC_SIM_DEBUG=1 shows where)\n"),
+        (ImportError("x"), 1, "hcc-sim: this is a fault of hcc-sim, please report it: ImportError: x "
          "(HCC_SIM_DEBUG=1 shows where)\n"),
         (AssertionError(), 1, "hcc-sim: this is a fault of hcc-sim, please report it: AssertionError:  "
          "(HCC_SIM_DEBUG=1 shows where)\n"),
@@ -333,6 +350,63 @@ def failing(error: BaseException):
 def test_failures(call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: BaseException, code: int, told: str):
     monkeypatch.setattr(cli, "_compared", failing(error))
     assert call("run", SCENARIO, "--patients", 1000) == (code, "", told)
+    assert list(tmp_path.iterdir()) == []
+
+
+def with_memory(gigabytes: float) -> dict[str, Any]:
+    """Options of a process that can have so much memory, on a machine with any number of processors."""
+    import resource  # not on every system
+
+    limit = int(gigabytes * 1e9)
+    return {
+        "preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+        "env": os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+    }
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limit is not kept elsewhere")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_chunk_that_cannot_fit_is_refused_at_once(tmp_path: Path, threads: int):
+    started = time.monotonic()
+    many = ["--patients", 10**8, "--chunk", 10**8, "--threads", threads]
+    done = program("run", SCENARIO, *many, "--out", "a/b", **with_memory(4))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(
+        r"hcc-sim: not enough memory; nothing was written\. 100,000,000 patients at once need at least [\d.]+ GB, and "
+        r"there are [\d.]+\. A smaller --chunk needs less: 50,000, as by default, is as good as any\.",
+        done.stderr.splitlines()[-1],
+    )
+    assert "Traceback" not in done.stderr
+    assert time.monotonic() - started < 60
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_the_patients_there_are_need_memory(call, monkeypatch: pytest.MonkeyPatch):
+    from hcc_sim import memory
+
+    monkeypatch.setattr(memory, "memory_within_reach", lambda: 1)
+    monkeypatch.setattr(cli, "_compared", failing(ZeroDivisionError()))
+    assert "ZeroDivisionError" in call("run", SCENARIO, "--patients", 50_000, "--chunk", 10**9)[2]
+    assert "ZeroDivisionError" in call("run", SCENARIO, "--patients", 51_000)[2]
+    assert "51,000 patients at once need" in call("run", SCENARIO, "--patients", 51_000, "--chunk", 10**9)[2]
+    monkeypatch.setattr(memory, "memory_within_reach", lambda: None)
+    assert "ZeroDivisionError" in call("run", SCENARIO, "--patients", 51_000, "--chunk", 10**9)[2]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the limit is not kept elsewhere")
+def test_memory_that_runs_out_on_the_way(tmp_path: Path):
+    """What the first look cannot foresee: room for the stays, but not for what is made of them."""
+    script = (
+        "import sys; from hcc_sim import cli, memory; memory.memory_within_reach = lambda: None; sys.exit(cli.main())"
+    )
+    many = ["--patients", "2000000", "--chunk", "2000000", "--threads", "1"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, "run", str(SCENARIO), *many, "--keep-stays", "--out", "a/b"],
+        text=True, capture_output=True, check=False, **with_memory(1.3),
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith(NO_MEMORY)
+    assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -369,7 +443,7 @@ def test_interrupted_after_the_folder_is_complete(call, monkeypatch: pytest.Monk
     assert (tmp_path / "x" / "manifest.json").exists()
 
 
-def interrupted(tmp_path: Path, wait_until, *options: object, **environment: str) -> tuple[int, str, str, float]:
+def interrupted(wait_until, *options: object, times: int = 1, **environment: str) -> tuple[int, str, str, float]:
     """Start a long run, interrupt it when `wait_until` is true of what it has said; code, outputs, seconds to end."""
     command = [sys.executable, "-m", "hcc_sim.cli", "run", str(SCENARIO), "--patients", "100000000", *map(str, options)]
     process = subprocess.Popen(
@@ -385,7 +459,9 @@ def interrupted(tmp_path: Path, wait_until, *options: object, **environment: str
         assert time.monotonic() < deadline
         time.sleep(0.05)
     started = time.monotonic()
-    process.send_signal(signal.SIGINT)
+    for _ in range(times):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.002)
     process.wait(60)
     took = time.monotonic() - started
     listener.join()
@@ -396,13 +472,55 @@ def interrupted(tmp_path: Path, wait_until, *options: object, **environment: str
     return process.returncode, out, "".join(said), took
 
 
-def test_ctrl_c_while_simulating(tmp_path: Path):
-    stays = lambda _: any(file.stat().st_size > 10_000 for file in tmp_path.rglob("*.parquet"))  # noqa: E731
-    code, out, err, _ = interrupted(tmp_path, stays, "--keep-stays", "--out", "a/b")
+def simulating(folder: Path):
+    """Whether stays are being written somewhere below."""
+    return lambda _: any(file.stat().st_size > 10_000 for file in folder.rglob("*.parquet"))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ctrl_c_while_simulating(tmp_path: Path, threads: int):
+    options = ["--keep-stays", "--out", "a/b", "--threads", threads]
+    code, out, err, _ = interrupted(simulating(tmp_path), *options)
     assert (code, out) == (130, "")
     assert err.endswith("\ninterrupted; nothing was written\n")
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ctrl_c_ends_the_block_and_not_the_chunk(tmp_path: Path, threads: int):
+    def begun(_: str) -> bool:
+        if not any(tmp_path.rglob("*.unfinished")):
+            return False
+        time.sleep(0.5)
+        return True
+
+    code, _, err, took = interrupted(begun, "--chunk", 3_000_000, "--threads", threads, "--out", "a/b")
+    assert code == 130
+    assert err.endswith("\ninterrupted; nothing was written\n")
+    assert took < 4, "a chunk takes longer"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_by_an_impatient_person(tmp_path: Path):
+    """Pressed again and again while the first is tidied up after; Python itself may then end by the signal."""
+    code, out, err, _ = interrupted(simulating(tmp_path), "--keep-stays", "--out", "a/b", times=50)
+    assert code in (130, -signal.SIGINT)
+    assert out == ""
+    assert err.endswith("\ninterrupted; nothing was written\n")
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_that_is_meant_for_others(tmp_path: Path):
+    """A run that a script started in the background ignores it, as all programs do."""
+    (tmp_path / "small.yaml").write_text(SMALL)
+    command = [sys.executable, "-m", "hcc_sim.cli", "run", "small.yaml", "--patients", "1000", "--no-plots"]
+    process = subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    assert process.returncode == 0
 
 
 def test_ctrl_c_while_compiling(tmp_path: Path):
@@ -412,7 +530,7 @@ def test_ctrl_c_while_compiling(tmp_path: Path):
     def compiling(said: str) -> bool:
         return said == waiting and any(cache.rglob("*.code"))
 
-    code, out, err, took = interrupted(tmp_path, compiling, NUMBA_CACHE_DIR=str(cache))
+    code, out, err, took = interrupted(compiling, NUMBA_CACHE_DIR=str(cache))
     assert (code, out, err) == (130, "", f"{waiting}\ninterrupted; nothing was written\n")
     assert took < 2, "at once, not when the compiler is done"
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import atexit
 import errno
 import gc
+import math
 import os
 import re
+import signal
 import sys
 import threading
 import time
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import hcc_sim
-from hcc_sim.errors import InputError, MachineError, Problem, Problems, nearest
+from hcc_sim.errors import InputError, MachineError, Problem, Problems, is_lack_of_memory, nearest
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,8 +36,12 @@ COMPILER = "hcc-sim compiler"
 COLLECT_AFTER = 100_000
 """Objects made before Python looks for garbage; at its usual 700 it looks again and again through all that is imported,
 which a run of seconds feels."""
+PATIENCE_SECONDS = 1.0
+"""A second Ctrl-C so soon after the first says nothing new."""
 CHUNK = 50_000
 CHUNK_STEP = 1_000
+COPIES = 2
+"""How often the stays of a chunk are in memory at least: in parts, and joined."""
 MOST_THREADS = 1_024
 HIGHEST_PATIENT = 2**64 - 1
 
@@ -126,6 +132,7 @@ def run(
     workers = _whole("--threads", threads, 1, MOST_THREADS, problems)
     at_once = _whole("--chunk", chunk, CHUNK_STEP, None, problems, CHUNK_STEP)
     asked = _load(scenario, problems, settings, calibration, patients, seed)
+    assert at_once is not None
 
     from hcc_sim.report.folder import check_free, new_folder
 
@@ -134,7 +141,8 @@ def run(
 
     from hcc_sim.report.results import StayFiles, write_results
 
-    _prepared(asked)  # what does not fit the pathway is told before anything is made
+    compiled = _prepared(asked)  # what does not fit the pathway is told before anything is made
+    _check_memory(compiled, asked, at_once)
     with new_folder(folder, force=force) as temporary:
         with StayFiles(temporary / "stays", asked) as stays:
             keep = stays.keep if keep_stays else None
@@ -184,6 +192,27 @@ def _prepared(asked: Scenario) -> dict[str, Program]:
     if failures:
         raise failures[0]
     return compiled
+
+
+def _check_memory(compiled: dict[str, Program], asked: Scenario, chunk: int) -> None:
+    """MachineError if the stays of a chunk cannot fit: better than to be stopped by the system after minutes."""
+    at_once = min(chunk, asked.size)
+    if at_once <= CHUNK:
+        return
+    from hcc_sim.engine import simulate_all
+    from hcc_sim.history import BLOCK
+    from hcc_sim.memory import memory_within_reach
+
+    first = next(iter(compiled.values()))
+    sample = simulate_all(first, seed=asked.seed, patients=BLOCK, horizon_months=asked.horizon_months, threads=1)
+    needed = COPIES * sum(column.nbytes for column in vars(sample).values()) * at_once / BLOCK
+    there = memory_within_reach()
+    if there is not None and needed > there:
+        raise MachineError(
+            f"not enough memory; nothing was written. {at_once:,} patients at once need at least "
+            f"{needed / 1e9:,.1f} GB, and there are {there / 1e9:,.1f}. A smaller --chunk needs less: "
+            f"{CHUNK:,}, as by default, is as good as any."
+        )
 
 
 def _say_compiling() -> None:
@@ -551,6 +580,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:  # the process is ours, and short
         gc.set_threshold(COLLECT_AFTER)
         atexit.register(gc.freeze)  # Python would look for garbage once more in all that it is about to leave
+        _take_ctrl_c_once()
     _arguments[:] = sys.argv[1:] if arguments is None else arguments
     _finished.clear()
     for stream in (sys.stdout, sys.stderr):
@@ -567,6 +597,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BaseException as error:
         return _told(error)
     return DONE
+
+
+def _take_ctrl_c_once() -> None:
+    """While the first Ctrl-C is tidied up after, further ones would leave what was begun lying about."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return  # started in the background, where Ctrl-C is meant for others
+    last = -math.inf
+
+    def interrupt(*_: object) -> None:
+        nonlocal last
+        before, last = last, time.monotonic()
+        if last - before > PATIENCE_SECONDS:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
 
 
 def _told(error: BaseException) -> int:
@@ -595,8 +640,8 @@ def _told(error: BaseException) -> int:
         case MachineError():
             _say(f"hcc-sim: {error}")
             return FAILED
-        case MemoryError():
-            _say(f"hcc-sim: not enough memory; {written}. A smaller --chunk needs less.")
+        case _ if is_lack_of_memory(error):
+            _say(f"hcc-sim: not enough memory; {written}. A smaller --chunk or fewer --threads need less.")
             return FAILED
         case OSError():
             _drop_stdout()

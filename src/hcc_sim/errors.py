@@ -1,6 +1,7 @@
 """Errors written for the person who wrote the file, and the exit code each of them leads to."""
 
 import difflib
+import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -68,6 +69,20 @@ class Problems:
         if self.found:
             files = list(dict.fromkeys(problem.file for problem in self.found))
             raise InputError(sorted(self.found, key=lambda problem: (files.index(problem.file), problem.line or 0)))
+
+
+def is_lack_of_memory(error: BaseException) -> bool:
+    """Whether an error means that memory ran out, which libraries say in several ways."""
+    match error:
+        case MemoryError():
+            return True
+        case ImportError():  # of a compiled module that finds no room
+            return "failed to map segment" in str(error) or "allocate memory" in str(error)
+        case OSError():
+            return error.errno == errno.ENOMEM
+        case RuntimeError():
+            return "can't start new thread" in str(error)
+    return False
 
 
 def nearest(name: str, names: Iterable[str]) -> str:
