@@ -148,12 +148,15 @@ def ticking(stays: int) -> Program:
     return program(State("start", (tick, Delay(stays - 0.5, to="end", name="wait"))))
 
 
-def with_buffer(made: Program, patients: int, rows: int) -> tuple[Stays, int]:
-    """Stays from one call of the kernel with room for so many rows, and what stopped it."""
+def with_buffer(made: Program, patients: int, rows: int, room_for: int | None = None) -> tuple[Stays, int]:
+    """Stays from one call of the kernel with room for so many rows, and what stopped it.
+
+    A block may have room for other than the record has.
+    """
     record = new_record(rows)
     for column in record:
         column[:] = 77
-    room = new_room(made.words, len(made.newborn), min(patients, 1_000), rows)
+    room = new_room(made.words, len(made.newborn), min(patients, 1_000), rows if room_for is None else room_for)
     drawn, none = np.full(len(made.attribute_names), -1), np.empty((0, patients))
     arguments = (np.uint64(SEED), np.uint64(0), patients, HORIZON_MONTHS, 10_000)
     _, written, trouble, _, _ = kernel.live_span(
@@ -184,6 +187,14 @@ def test_the_kernel_stops_at_the_end_of_its_buffer(rows: int):
     stays, trouble = with_buffer(ticking(3), 10, rows)
     assert trouble == (FINE if rows == 30 else BUFFER_FULL)
     assert len(stays) <= rows
+
+
+@pytest.mark.parametrize("rows", [0, 1, 29, 30])
+def test_the_kernel_stops_at_the_end_of_the_room_for_one_block(rows: int):
+    """A run on several threads may find a record that is larger than the room."""
+    stays, trouble = with_buffer(ticking(3), 10, 100, room_for=rows)
+    assert trouble == (FINE if rows == 30 else BUFFER_FULL)
+    assert len(stays) == (30 if rows == 30 else 0)
 
 
 # --- every reason to stop ---------------------------------------------------------------------------------------------

@@ -411,7 +411,8 @@ def live_span(
         everybody = room.step.places[EVERYBODY][:n]
         unborn(block, newborn, first_patient + np.uint64(first), n)
         begin(words, words.view(np.float64), block, given, given_row, first, everybody, seed, room.step)
-        live(words, laws, everybody, seed, horizon, max_stays, len(record.patient) - rows, room)
+        most_rows = min(len(record.patient) - rows, len(block.row_left))
+        live(words, laws, everybody, seed, horizon, max_stays, most_rows, room)
         what, whose, where = block.trouble[WHAT], block.trouble[WHOSE], block.trouble[WHERE]
         if what != FINE:
             exit = last_exit(block, whose) if where == NO_EXIT and what != BUFFER_FULL else where

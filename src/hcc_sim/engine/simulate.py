@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, NamedTuple
@@ -191,9 +192,10 @@ class _Run:
         """The stays of consecutive patients: in one record, or in several if there are more than it has room for."""
         filled = []
         while patients:
-            room, record = self._room(), self._record()
+            rows = self.rows  # other threads may raise it
+            room, record = self._room(rows), self._record(rows)
             at = patients.start - self.first_patient
-            done, rows, trouble, index, exit = kernel.live_span(
+            done, written, trouble, index, exit = kernel.live_span(
                 self.program.words,
                 self.program.laws,
                 self.program.newborn,
@@ -210,10 +212,10 @@ class _Run:
             if trouble not in (block.FINE, block.BUFFER_FULL):
                 raise EngineError(_message(self.program, patients.start + index, trouble, exit, self.max_stays))
             if done == 0:  # not one block fits
-                self.rows = max(self.rows, 4 * len(record.patient))
+                self.rows = max(self.rows, 4 * rows)
                 continue
             self.rooms.append(room)
-            filled.append(Filled(record, rows))
+            filled.append(Filled(record, written))
             patients = patients[done:]
         return filled
 
@@ -224,17 +226,17 @@ class _Run:
         self.records += [part.record for part in filled]
         return Chunk(start, min(chunk, self.end - start), stays)
 
-    def _room(self) -> block.Room:
-        room = self.rooms.pop() if self.rooms else None
-        if room is not None and len(room.order) >= self.rows:
-            return room
-        return block.new_room(self.program.words, len(self.program.newborn), self.together, self.rows)
+    def _room(self, rows: int) -> block.Room:
+        with suppress(IndexError):  # there is none, or another thread was faster
+            if len((room := self.rooms.pop()).order) >= rows:
+                return room
+        return block.new_room(self.program.words, len(self.program.newborn), self.together, rows)
 
-    def _record(self) -> block.Record:
-        record = self.records.pop() if self.records else None
-        if record is not None and len(record.patient) >= self.rows:
-            return record
-        return block.new_record(self.rows)
+    def _record(self, rows: int) -> block.Record:
+        with suppress(IndexError):
+            if len((record := self.records.pop()).patient) >= rows:
+                return record
+        return block.new_record(rows)
 
 
 def _given(
