@@ -258,12 +258,11 @@ def _given(
             raise ValueError(f"attributes has more than one column {name!r}")
         row_of[position] = row
         values = attributes.iloc[:, row]
-        try:
-            given[row] = values.to_numpy(np.float64)
-        except (TypeError, ValueError):
-            raise ValueError(f"attributes: column {name!r} holds {values.dtype} values; it must hold numbers") from None
+        if values.dtype.kind not in "biuf":  # not by trying: NumPy makes numbers of dates, and of the text "1.5"
+            raise ValueError(f"attributes: column {name!r} holds {values.dtype} values; it must hold numbers")
+        given[row] = values.to_numpy(np.float64, na_value=np.nan)
         if (unknown := np.flatnonzero(np.isnan(given[row]))).size:
-            raise ValueError(f"attributes: {name!r} of patient {first_patient + unknown[0]} is not a number")
+            raise ValueError(f"attributes: {name!r} of patient {first_patient + int(unknown[0])} is not a number")
     return given, row_of
 
 
