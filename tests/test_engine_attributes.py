@@ -324,10 +324,14 @@ def test_rows_count_in_their_order_whatever_the_index_says():
         assert same_bits(accepted(column, index=index), plain)
 
 
-def test_a_law_that_there_is_not_is_named_with_its_patient():
+@pytest.mark.parametrize("place", EDGES)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_run_that_stops_names_the_patient_wherever_he_stands(place: int, threads: int):
+    kind = np.zeros(PATIENTS)
+    kind[place] = 2.0
     with pytest.raises(EngineError) as error:
-        accepted([0.0] * 11 + [2.0] + [1.0] * 8)
-    expected = f"patient {FIRST + 11}, exit 'growth': the attribute that chooses its law chooses none of them"
+        run(example(), attributes=pd.DataFrame({"kind": kind}), threads=threads)
+    expected = f"patient {FIRST + place}, exit 'growth': the attribute that chooses its law chooses none of them"
     assert str(error.value) == expected
 
 

@@ -148,7 +148,9 @@ def ticking(stays: int) -> Program:
     return program(State("start", (tick, Delay(stays - 0.5, to="end", name="wait"))))
 
 
-def with_buffer(made: Program, patients: int, rows: int, room_for: int | None = None) -> tuple[Stays, int]:
+def with_buffer(
+    made: Program, patients: int, rows: int, room_for: int | None = None, horizon_months: float = HORIZON_MONTHS
+) -> tuple[Stays, int]:
     """Stays from one call of the kernel with room for so many rows, and what stopped it.
 
     A block may have room for other than the record has.
@@ -158,7 +160,7 @@ def with_buffer(made: Program, patients: int, rows: int, room_for: int | None = 
         column[:] = 77
     room = new_room(made.words, len(made.newborn), min(patients, 1_000), rows if room_for is None else room_for)
     drawn, none = np.full(len(made.attribute_names), -1), np.empty((0, patients))
-    arguments = (np.uint64(SEED), np.uint64(0), patients, HORIZON_MONTHS, 10_000)
+    arguments = (np.uint64(SEED), np.uint64(0), patients, horizon_months, 10_000)
     _, written, trouble, _, _ = kernel.live_span(
         made.words, made.laws, made.newborn, none, drawn, *arguments, room, record
     )
@@ -180,6 +182,34 @@ def test_a_buffer_that_grows_gives_the_stays_of_a_large_one_for_lives_of_all_kin
     assert longest > 64, "some lives are long"
     large, _ = with_buffer(some_of_everything(), 1_000, 1_000_000)
     assert same_bits(large, run(some_of_everything(), 1_000))
+
+
+@pytest.mark.parametrize("stays", [15, 16, 17, 20, 31, 32, 33, 70])
+def test_blocks_that_fit_are_kept_and_the_next_one_begins_with_nothing_of_what_stopped(stays: int):
+    """Room for 16 stays of 10,000 patients holds one block of 5,000 with 17 to 32 stays, and not the next."""
+    grown = run(ticking(stays), ALL_PATIENTS)
+    large, trouble = with_buffer(ticking(stays), ALL_PATIENTS, ALL_PATIENTS * stays)
+    assert trouble == FINE
+    assert same_bits(grown, large)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_blocks_that_do_not_fit_give_the_stays_of_a_large_buffer_for_lives_of_all_kinds(threads: int):
+    horizon_months = 10.0 * HORIZON_MONTHS
+    large, _ = with_buffer(some_of_everything(), ALL_PATIENTS, 1_000_000, horizon_months=horizon_months)
+    stays_of_a_block = np.bincount(large.patient.astype(int))[:10_000].reshape(2, -1).sum(axis=1)
+    assert max(stays_of_a_block) < 160_000 < sum(stays_of_a_block)
+    assert same_bits(run(some_of_everything(), ALL_PATIENTS, horizon_months=horizon_months, threads=threads), large)
+
+
+def test_there_are_columns_for_the_longest_condition_even_of_an_action():
+    names = [f"x{i}" for i in range(9)]
+    condition = when(names[0])
+    for name in names[1:]:
+        condition &= when(name)
+    waits = Delay(1.0, to="end", does=(Set("y", 1.0, when=condition),))
+    made = program(State("start", (waits,)), attributes=dict.fromkeys([*names, "y"], 1.0))
+    assert len(new_room(made.words, len(made.newborn), 1, 1).step.columns) == 1 + len(names)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 29, 30])

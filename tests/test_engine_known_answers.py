@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, inf, log, nextafter, sqrt
 from pathlib import Path
 from typing import Any
@@ -234,6 +234,125 @@ def test_a_budget_rests_while_the_patient_is_away_and_goes_on_when_he_is_back():
     assert np.all(dates % 10.0 <= 6.0)
     assert curve_agrees(at_risk, laws.Exponential(0.08).survival)
     assert not curve_agrees(dates, laws.Exponential(0.08).survival)
+
+
+AGED = laws.Weibull(2.0, 20.0)
+AT_RISK = Hazard("death", "law", to="end", since="begin")
+IF_ON = Hazard("death", "law", to="end", since="begin", when="on")
+
+
+def at(months: float, to: str | None, **more: Any) -> Delay:
+    return Delay(months, to=to, since="begin", name=f"at {months:g}", **more)
+
+
+def takes(name: str, *arms: Arm) -> State:
+    return State(name, (Branch(name, arms),))
+
+
+AWAY = State("away", (at(8.0, "again"),))
+SWITCH_OFF = (Set("on", 0.0),)
+
+RESTS = {
+    "in a state without the event": (State("at risk", (AT_RISK, at(5.0, "away"))), AWAY),
+    "in two such states, one after the other": (
+        State("at risk", (AT_RISK, at(5.0, "near"))),
+        State("near", (at(6.0, "far"),)),
+        State("far", (at(7.0, "away"),)),
+        AWAY,
+    ),
+    "behind a branch": (State("at risk", (AT_RISK, at(5.0, "choice"))), takes("choice", Arm("away", 1.0)), AWAY),
+    "behind two branches": (
+        State("at risk", (AT_RISK, at(5.0, "choice"))),
+        takes("choice", Arm("second", 1.0)),
+        takes("second", Arm("away", 0.5, "a"), Arm("away", REST, "b")),
+        AWAY,
+    ),
+    "where its condition fails": (
+        State("at risk", (AT_RISK, at(5.0, "off", does=SWITCH_OFF))),
+        State("off", (IF_ON, at(8.0, "again"))),
+    ),
+    "in the same state, when its condition falls": (
+        State("at risk", (IF_ON, at(5.0, None, in_place=True, when="on", does=SWITCH_OFF), at(8.0, "again"))),
+    ),
+    "in the same state, back from a branch": (
+        State("at risk", (IF_ON, at(5.0, "choice", when="on"), at(8.0, "again", when=~when("on")))),
+        takes("choice", Arm(BACK, 1.0, does=SWITCH_OFF)),
+    ),
+}
+
+
+@pytest.mark.parametrize("states", RESTS.values(), ids=RESTS.keys())
+def test_a_budget_rests_wherever_a_patient_is_not_at_risk(states: tuple[State, ...]):
+    """From the fifth month to the eighth; the law counts on."""
+    run = simulated(
+        *states,
+        State("again", (AT_RISK,)),
+        laws={"law": AGED},
+        patients=300,
+        attributes={"on": 1.0},
+        epochs=(Epoch("begin"),),
+        at_start=(Mark("begin"),),
+    )
+    gap = AGED.cumulative_hazard(8.0) - AGED.cumulative_hazard(5.0)
+    later = 0
+    for patient, date in enumerate(run.left("death")):
+        budget = -log(luck(SEED, patient, "event:death", 0))
+        rested = budget > AGED.cumulative_hazard(5.0)
+        assert date == pytest.approx(AGED.inverse_cumulative_hazard(budget + gap * rested), rel=1e-9), patient
+        later += rested
+    assert 250 < later < 300
+
+
+def test_a_budget_rests_for_those_who_are_not_at_risk_beside_those_who_are():
+    states = (
+        State("before", (AT_RISK, at(5.0, "mixed"))),
+        State("mixed", (IF_ON, at(8.0, "again"))),
+        State("again", (AT_RISK,)),
+    )
+    run = simulated(
+        *states,
+        laws={"law": AGED},
+        patients=500,
+        attributes={"on": Bernoulli(0.5)},
+        epochs=(Epoch("begin"),),
+        at_start=(Mark("begin"),),
+    )
+    gap = AGED.cumulative_hazard(8.0) - AGED.cumulative_hazard(5.0)
+    resting = 0
+    for patient, date in enumerate(run.left("death")):
+        budget = -log(luck(SEED, patient, "event:death", 0))
+        safe = luck(SEED, patient, "attribute:on", 0) > 0.5
+        rested = safe and budget > AGED.cumulative_hazard(5.0)
+        assert date == pytest.approx(AGED.inverse_cumulative_hazard(budget + gap * rested), rel=1e-9), patient
+        resting += rested
+    assert 200 < resting < 280
+
+
+def test_a_budget_is_settled_under_the_law_that_each_patient_had():
+    """Three laws that an attribute chooses, then a fourth; some die before, some are safe for a while."""
+    rates = {"slow": 0.01, "middling": 0.06, "fast": 0.15, "other": 0.04}
+    chosen = Hazard("death", ("slow", "middling", "fast"), to="end", law_by="kind", hazard_ratios={"x": 2.0})
+    states = (
+        State("first", (chosen, Delay(4.0, to="second"))),
+        State("second", (replace(chosen, when="x"), Delay(3.0, to="third"))),
+        State("third", (Hazard("death", "other", to="end"),)),
+    )
+    run = simulated(
+        *states,
+        laws={name: laws.Exponential(rate) for name, rate in rates.items()},
+        patients=500,
+        attributes=dict.fromkeys(("x", "more", "most"), Bernoulli(0.5)) | {"kind": Linear({"more": 1.0, "most": 1.0})},
+    )
+    for patient, date in enumerate(run.left("death")):
+        x, more, most = (luck(SEED, patient, f"attribute:{name}", 0) <= 0.5 for name in ("x", "more", "most"))
+        left, expected = -log(luck(SEED, patient, "event:death", 0)), 0.0
+        hazard = list(rates.values())[more + most] * (2.0 if x else 1.0)
+        for rate, months in ((hazard, 4.0), (hazard if x else 0.0, 3.0), (rates["other"], inf)):
+            stay = min(left / rate if rate else inf, months)
+            expected, left = expected + stay, left - rate * stay
+            if stay < months:
+                break
+        assert date == pytest.approx(expected, rel=1e-9), patient
 
 
 def test_a_budget_is_spent_at_the_rate_of_whatever_law_holds():
