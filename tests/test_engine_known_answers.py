@@ -328,6 +328,26 @@ def test_a_budget_rests_for_those_who_are_not_at_risk_beside_those_who_are():
     assert 200 < resting < 280
 
 
+@pytest.mark.parametrize("how", ["the entry restarts", "the epoch is marked again"])
+def test_what_is_left_of_a_budget_is_spent_on_a_clock_that_starts_again(how: str):
+    since = "entry" if how == "the entry restarts" else "begin"
+    again = Delay(5.0, in_place=True, restarts=since == "entry", since="birth", when="on", name="again")
+    does = SWITCH_OFF if since == "entry" else (*SWITCH_OFF, Mark("begin"))
+    run = simulated(
+        State("start", (replace(AT_RISK, since=since), replace(again, does=does))),
+        laws={"law": AGED},
+        patients=300,
+        attributes={"on": 1.0},
+        epochs=(Epoch("begin"), Epoch("birth")),
+        at_start=(Mark("begin"), Mark("birth")),
+    )
+    spent = AGED.cumulative_hazard(5.0)
+    for patient, date in enumerate(run.left("death")):
+        budget = -log(luck(SEED, patient, "event:death", 0))
+        early, late = AGED.inverse_cumulative_hazard(budget), AGED.inverse_cumulative_hazard(max(0.0, budget - spent))
+        assert date == pytest.approx(early if budget < spent else 5.0 + late, rel=1e-9), patient
+
+
 def test_a_budget_is_settled_under_the_law_that_each_patient_had():
     """Three laws that an attribute chooses, then a fourth; some die before, some are safe for a while."""
     rates = {"slow": 0.01, "middling": 0.06, "fast": 0.15, "other": 0.04}
