@@ -133,6 +133,21 @@ def test_any_processor_and_that_compiling_is_told_once(reference: dict[str, str]
     assert "compiling" not in err
 
 
+FEWER = "import test_engine_targets as t; print([t.hash_of(t.few(make())) for make in t.PROGRAMS.values()])"
+
+
+def few(made: Program) -> Stays:
+    """As many as plain Python can do in seconds."""
+    return simulate_all(made, seed=SEED, patients=40, horizon_months=HORIZON_MONTHS, threads=1)
+
+
+def test_no_compiler_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The kernel is plain Python to be read, and run, by those who doubt the compiler."""
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    assert child(FEWER, "this", tmp_path)[0] == f"{[hash_of(few(make())) for make in PROGRAMS.values()]}\n"
+    assert not any(tmp_path.rglob("*.code")), "nothing was compiled"
+
+
 # --- and worth comparing ----------------------------------------------------------------------------------------------
 
 
