@@ -536,6 +536,30 @@ def test_ctrl_c_while_compiling(tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
 
+WHO_LOADS = """
+import sys, threading
+from hcc_sim import cli, compiled
+load, loaded = compiled._CodeOnDisk.load_overload, []
+def noted(self, *arguments):
+    loaded.append((self._name, threading.current_thread().name))
+    return load(self, *arguments)
+compiled._CodeOnDisk.load_overload = noted
+assert cli.main({command}) == 0
+assert loaded
+print([name for name, thread in loaded if thread != cli.COMPILER], file=sys.stderr)
+"""
+"""Which functions are loaded, or compiled if they are not kept, where Ctrl-C would be lost in the compiler."""
+
+
+@pytest.mark.parametrize(
+    "command", [["run", str(SCENARIO), "--patients", "1000", "--keep-stays"], ["patient", str(SCENARIO), "7"]], ids=str
+)
+def test_nothing_is_compiled_where_ctrl_c_would_be_lost(command: list[str]):
+    code = WHO_LOADS.format(command=command)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "[]"
+
+
 def test_a_reader_who_has_read_enough(tmp_path: Path):
     """What `hcc-sim ... | head -1` does, with the pipe closed before anything is written."""
     (tmp_path / "small.yaml").write_text(SMALL)

@@ -165,8 +165,8 @@ def _compared(asked: Scenario, **options: Any) -> Comparison:
         return compare(asked, progress=progress, **options)
 
 
-def _prepared(asked: Scenario) -> dict[str, Program]:
-    """The programs of all strategies, and the engine compiled by a run of one patient.
+def _prepared(asked: Scenario, also: Callable[[Program], object] | None = None) -> dict[str, Program]:
+    """The programs of all strategies, and the engine compiled by a run of one patient and by whatever else is to run.
 
     In a thread, so that Ctrl-C ends the wait for it and does not get lost in the compiler.
     """
@@ -181,7 +181,10 @@ def _prepared(asked: Scenario) -> dict[str, Program]:
     def prepare() -> None:
         try:
             compiled.update(programs(asked))
-            simulate_all(next(iter(compiled.values())), seed=asked.seed, patients=1, horizon_months=1.0, threads=1)
+            first = next(iter(compiled.values()))
+            simulate_all(first, seed=asked.seed, patients=1, horizon_months=1.0, threads=1)
+            if also is not None:
+                also(first)
         except BaseException as failure:
             failures.append(failure)
 
@@ -287,7 +290,7 @@ def patient(
     from hcc_sim.report.life import story
 
     histories = {}
-    compiled = _prepared(asked)
+    compiled = _prepared(asked, lambda program: attributes_at_start(program, seed=asked.seed, patient=person))
     for name, program in compiled.items():
         stays = simulate_all(
             program,
