@@ -153,13 +153,12 @@ class _CodeOnDisk:
         return None
 
     def save_overload(self, signature: Any, code: Any) -> None:
-        """Keep the code for a signature, if it can be kept."""
-        file = self._file(signature, code.library.codegen)
-        if file is None or code.lifted or code.library.has_dynamic_globals:
-            return
-        with suppress(OSError):
-            _make(file.parent)
-            _write(file, dumps(code._reduce()))
+        """Keep the code for a signature, if it can be kept: a cache is no reason for a run to fail."""
+        with suppress(Exception):
+            file = self._file(signature, code.library.codegen)
+            if file is not None and not code.lifted and not code.library.has_dynamic_globals:
+                _make(file.parent)
+                _write(file, dumps(code._reduce()))
 
     def flush(self) -> None:
         """Forget this function's code, for `Dispatcher.recompile`."""
