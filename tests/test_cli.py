@@ -447,8 +447,22 @@ def interrupted(wait_until, *options: object, times: int = 1, **environment: str
     """Start a long run, interrupt it when `wait_until` is true of what it has said; code, outputs, seconds to end."""
     command = [sys.executable, "-m", "hcc_sim.cli", "run", str(SCENARIO), "--patients", "100000000", *map(str, options)]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+        # Whoever runs these tests in the background hands down that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+    try:
+        return interrupt(process, wait_until, times)
+    finally:
+        process.kill()  # if it has not ended by itself
+
+
+def interrupt(process: subprocess.Popen[str], wait_until, times: int) -> tuple[int, str, str, float]:
+    """See `interrupted`."""
     said: list[str] = []
     assert process.stderr is not None
     listener = threading.Thread(target=lambda: said.extend(iter(process.stderr.readline, "")))  # type: ignore[union-attr]
