@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,8 +102,9 @@ class _Compiler:
         parts = (p for s in pathway.states for e in pathway.exits_of(s) for p in _parts(e))
         self.exit_names = tuple(dict.fromkeys(part.name for part in parts))
         self.schedule_place: dict[Schedule, int] = {}
-        self.lasting = lasting_events(pathway)
+        self.hazards = {s.name: [e for e in pathway.exits_of(s) if isinstance(e, Hazard)] for s in pathway.states}
         self.ways = ways_on(pathway)
+        self.lasting = lasting_events(self.hazards, self.ways)
         self.most_columns = 1
         self._lay_out_life()
         self._build_laws()
@@ -141,10 +143,13 @@ class _Compiler:
         """A row for each event: what it is, and the laws that its exits may give it."""
         counted = {a.value.of for a in self._all_actions() if isinstance(a, Set | Add) and isinstance(a.value, Count)}
         self.event_place: dict[str, int] = {}
+        exits_of: dict[str, list[Hazard]] = {event: [] for event in self.budget}
+        for exit in chain.from_iterable(self.hazards.values()):
+            exits_of[exit.event].append(exit)
         for position, (event, place) in enumerate(self.budget.items()):
             lasts = event in self.lasting
             flags: Row = [int(lasts), int(lasts or event in counted)]  # the luck of a lasting event counts its strikes
-            exits = [e for s in self.pathway.states for e in self._hazards(s) if e.event == event]
+            exits = exits_of[event]
             flags += int(any(e.scaled_by or e.hazard_ratios for e in exits)), int(any(e.accelerated_by for e in exits))
             laws_range = self._append(
                 [[law] for law in dict.fromkeys(self.law_position[n] for e in exits for n in _laws(e))]
@@ -244,14 +249,9 @@ class _Compiler:
 
     def _may_rest(self, state: State) -> list[str]:
         """The lasting events of those who come here that may rest here: any but those that all here are at risk of."""
-        always = {exit.event for exit in self._hazards(state) if condition(exit.when).clauses == ALWAYS.clauses}
-        before = {
-            e.event: None for s in self.pathway.states if state.name in self.ways[s.name] for e in self._hazards(s)
-        }
+        always = {exit.event for exit in self.hazards[state.name] if condition(exit.when).clauses == ALWAYS.clauses}
+        before = {e.event: None for name, ways in self.ways.items() if state.name in ways for e in self.hazards[name]}
         return [event for event in before if event in self.lasting and event not in always]
-
-    def _hazards(self, state: State) -> list[Hazard]:
-        return [exit for exit in self.pathway.exits_of(state) if isinstance(exit, Hazard)]
 
     def _arm(self, arm: Arm, columns: _Columns, where: str) -> Row:
         row: Row = [0] * t.ARM
@@ -423,18 +423,16 @@ class _Columns(dict[int, int]):
         return self.setdefault(place, len(self))
 
 
-def lasting_events(pathway: Pathway) -> set[str]:
+def lasting_events(hazards: Mapping[str, Sequence[Hazard]], ways: Mapping[str, set[str]]) -> set[str]:
     """The events whose budget must be kept from stay to stay.
 
     An event that is an exit of one state only, in which no patient stays twice, is drawn and spent within one stay.
     """
-    ways = ways_on(pathway)
-    states_of: dict[str, list[State]] = {}
-    for state in pathway.states:
-        for exit in pathway.exits_of(state):
-            if isinstance(exit, Hazard):
-                states_of.setdefault(exit.event, []).append(state)
-    return {event for event, states in states_of.items() if len(states) > 1 or _may_stay_again(states[0].name, ways)}
+    states_of: dict[str, list[str]] = {}
+    for state, exits in hazards.items():
+        for exit in exits:
+            states_of.setdefault(exit.event, []).append(state)
+    return {event for event, states in states_of.items() if len(states) > 1 or _may_stay_again(states[0], ways)}
 
 
 def _may_stay_again(state: str, ways: Mapping[str, set[str]]) -> bool:
@@ -479,7 +477,7 @@ def _parts(exit: TimedExit | Branch) -> tuple[TimedExit | Arm, ...]:
 def _as_words(row: Row) -> NDArray[np.int64]:
     """Integers as they are, floats by their bits."""
     reals = np.array(row, dtype=np.float64)
-    whole = np.array([isinstance(word, int) for word in row])
+    whole = np.frombuffer(bytes([isinstance(word, int) for word in row]), np.bool_)
     words = reals.view(np.int64)
     words[whole] = reals[whole].astype(np.int64)  # places and keys are far below 2^53, so none has been rounded
     return words

@@ -420,10 +420,11 @@ class Pathway:
         Raises:
             KeyError: there is none.
         """
-        for state in self.states:
-            if state.name == name:
-                return state
-        raise KeyError(name)
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, State]:
+        return {state.name: state for state in self.states}
 
     def exits_of(self, state: State) -> tuple[Exit, ...]:
         """The state's exits in the order that breaks ties: its own, then those that hold everywhere."""
