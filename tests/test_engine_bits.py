@@ -358,6 +358,20 @@ def test_the_laws_there_are():
         assert len(run(made, 10)) == 10
 
 
+def test_only_those_who_may_take_an_exit_need_a_law():
+    """The others stand beside them with an attribute that chooses none."""
+
+    def made(x: Linear) -> Program:
+        growth = Hazard("growth", ("law", "law"), to="end", law_by="x", when="may")
+        return program(State("start", (growth, DEATH)), attributes={"may": Bernoulli(0.3), "x": x})
+
+    assert len(run(made(Linear({"may": -9.0}, constant=9.0)), 50)) == 50
+    first = next(patient for patient in range(50) if luck(SEED, patient, "attribute:may", 0) <= 0.3)
+    assert first > 0
+    message = f"patient {first}, exit 'growth': the attribute that chooses its law chooses none of them"
+    assert stopped(made(Linear({"may": 9.0})), patients=50) == message
+
+
 # --- arguments --------------------------------------------------------------------------------------------------------
 
 
