@@ -1,0 +1,143 @@
+"""What a record of a reported figure is: the fields of a study, its arms and its figures, and what each may hold.
+
+A file of `calibration/figures/` is one `Study`.  Values stand as printed; what a reader would correct stands beside.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+
+Text = Annotated[StrictStr, Field(min_length=1, pattern=r"\S")]
+Number = StrictInt | StrictFloat
+Patients = Annotated[StrictInt, Field(ge=1)]
+
+Design = Literal[
+    "randomised", "cohort", "single arm", "indirect comparison", "meta-analysis", "review statement"
+]  # fmt: skip
+Counts = Literal["randomised", "matched", "weighted", "evaluable", "enrolled", "treated", "not stated"]
+Variant = Literal["ignored", "censored", "an event", "not stated"]
+Criterion = Literal["RECIST 1.1", "mRECIST", "RECICL", "not stated"]
+Measure = Literal[
+    "median", "hazard_ratio", "survival_at", "proportion", "count", "duration", "point", "range", "bound", "direction"
+]
+Unit = Literal[
+    "months", "years", "days", "weeks", "hours", "%", "patients", "ratio", "cm", "mm", "cycles", "mg", "per year",
+    "% per year", "CNY", "USD", "QALY", "CNY per QALY", "USD per QALY", "GDP per capita per QALY", "none",
+]  # fmt: skip
+TimeZero = Literal[
+    "treatment start", "randomisation", "conversion", "progression", "resection", "recurrence", "diagnosis", "birth",
+    "not stated",
+]  # fmt: skip
+Support = Literal["source", "seen", "memory"]
+Kind = Literal["reported", "derived"]
+Status = Literal["use", "down-weight", "exclude", "context"]
+Says = Annotated[StrictStr, Field(pattern=r"^(higher|lower|no difference|association)(: .*\S)?$")]
+"""What a statement without a number says: which way, then what, in the reader's words."""
+
+SURVIVAL = (
+    "overall survival", "progression-free survival", "recurrence-free survival", "disease-free survival",
+    "disease-specific survival", "survival after progression", "time to untreatable progression",
+)  # fmt: skip
+RESPONSE = (
+    "objective response", "complete response", "partial response", "stable disease", "disease control",
+    "duration of response", "time to response",
+)  # fmt: skip
+Endpoint = Literal[
+    "overall survival", "progression-free survival", "recurrence-free survival", "disease-free survival",
+    "disease-specific survival", "survival after progression", "time to untreatable progression",
+    "objective response", "complete response", "partial response", "stable disease", "disease control",
+    "duration of response", "time to response", "conversion", "resection", "curative treatment",
+    "complete pathological response", "major pathological response", "recurrence", "time to recurrence",
+    "perioperative death", "complication", "serious complication", "adverse event", "serious adverse event",
+    "R0 resection", "drug-free", "eligibility", "disease burden", "incidence", "stage share", "age", "sex share",
+    "time to surgery", "observation before surgery", "follow-up", "tumour size", "therapy schedule", "cost", "utility",
+    "cost-effectiveness threshold", "discount rate", "test accuracy", "mortality rate", "other",
+]  # fmt: skip
+
+UNITS_OF: dict[str, tuple[str, ...]] = {
+    "median": ("months", "years", "days", "weeks", "cm", "mm", "cycles", "%", "none"),
+    "hazard_ratio": ("ratio", "%"),
+    "survival_at": ("%",),
+    "proportion": ("%",),
+    "count": ("patients", "cycles", "none"),
+    "duration": ("months", "years", "days", "weeks", "hours"),
+}
+"""The units that fit a measure (a hazard ratio in % is printed as a reduction); any fits the measures left out."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Arm(_Record):
+    """An arm of a study, with how many patients and what that number counts."""
+
+    regimen: Text
+    patients: Patients | None = None
+    counts: Counts = "not stated"
+    printed: Text | None = None
+
+
+class Figure(_Record):
+    """One figure: of an arm, of a contrast between two, or of patients in general."""
+
+    id: Annotated[StrictStr, Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_+]+)+$")]
+    document: Text
+    where: Text
+    regimen: Text | None = None
+    comparator: Text | None = None
+    endpoint: Endpoint
+    variant: Variant | None = None
+    criterion: Criterion | None = None
+    measure: Measure
+    value: Number | None = None
+    interval: Annotated[list[Number | None], Field(min_length=2, max_length=2)] | None = None
+    level: Literal[90, 95] | None = None
+    p: Text | None = None
+    unit: Unit | None = None
+    time_months: Annotated[Number, Field(ge=0)] | None = None
+    patients: Patients | None = None
+    events: Annotated[StrictInt, Field(ge=0)] | None = None
+    time_zero: TimeZero = "not stated"
+    adjusted: StrictBool = False
+    support: Support
+    kind: Kind
+    status: Status
+    reason: Text
+    corrected_value: Number | None = None
+    correction: Text | None = None
+    flags: list[Text] = []
+    says: Says | None = None
+    note: Text | None = None
+
+
+class Study(_Record):
+    """An original study, or a document speaking for itself, with all figures that were read of it."""
+
+    study: Annotated[StrictStr, Field(pattern=r"^[a-z0-9_]+$")]
+    title: Text
+    trial: Text | None = None
+    registration: Text | None = None
+    first_author: Text | None = None
+    year: Annotated[StrictInt, Field(ge=1900, le=2100)] | None = None
+    references: dict[Text, StrictInt] = {}
+    country: Text | None = None
+    design: Design
+    population: Text
+    arms: list[Arm] = []
+    notes: Text | None = None
+    figures: Annotated[list[Figure], Field(min_length=1)]
+
+
+class Term(_Record):
+    """A regimen of the controlled vocabulary: its name in words, and how documents print it."""
+
+    name: Text
+    printed: list[Text] = []
+
+
+def study_schema() -> dict[str, Any]:
+    """JSON Schema of a file of `calibration/figures/`."""
+    return Study.model_json_schema()
