@@ -245,6 +245,37 @@ def test_too_many_stays_stop_the_run():
     assert len(run(ticking(10_000), 1, horizon_months=1e9)) == 10_000
 
 
+ROUND = r"""
+import re
+from pathlib import Path
+from hcc_sim.engine import EngineError, simulate_all
+from test_engine_bits import ticking
+def highest():
+    return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 2**10
+simulate_all(ticking(5), seed=1, patients=10, horizon_months=100.0, threads=1)
+before = highest()
+try:
+    simulate_all(ticking(16_001), seed=1, patients=20_000, horizon_months=1e9, threads=1)
+except EngineError as error:
+    assert "more than 10,000 stays" in str(error)
+    print(highest() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is told otherwise")
+def test_going_round_for_ever_takes_little_memory():
+    """Fewer patients at a time, not room for the stays of a whole block: that took 760 MB."""
+    assert float(python(ROUND, PYTHONPATH=f"{SOURCE}{os.pathsep}{Path(__file__).parent}")) < 300.0
+
+
+def test_long_lives_are_the_same_few_at_a_time(monkeypatch: pytest.MonkeyPatch):
+    made = ticking(400)
+    expected = run(made, 300, horizon_months=1e9)
+    monkeypatch.setattr(sys.modules["hcc_sim.engine.simulate"], "MOST_ROWS", 5_000)
+    for threads in (1, 2):
+        assert same_bits(run(made, 300, horizon_months=1e9, threads=threads), expected)
+
+
 def test_branches_count_as_stays():
     again = Branch("choice", (Arm("start", 1.0, "again"), Arm("end", 0.0)))
     made = program(State("start", (Delay(1.0, to="choice"),)), State("choice", (again,)))

@@ -33,6 +33,9 @@ SPAN = 10_000
 ROWS = 16
 """Stays of a patient for which there is room at first."""
 
+MOST_ROWS = 2_000_000
+"""Stays for which a thread makes room (100 MB) before it takes fewer patients at a time instead."""
+
 MAX_STAYS = 10_000
 """Stays of one patient beyond which the run stops: a pathway that goes round for ever."""
 
@@ -180,6 +183,7 @@ class _Run:
         self.given, self.given_row = _given(program, attributes, first_patient, patients)
         self.together = min(TOGETHER, patients)
         self.rows = ROWS * min(SPAN, patients)
+        self.at_a_time = SPAN
         self.rooms: list[block.Room] = []
         self.records: list[block.Record] = []
 
@@ -193,26 +197,32 @@ class _Run:
         filled = []
         while patients:
             rows = self.rows  # other threads may raise it
+            some = patients[: self.at_a_time]
             room, record = self._room(rows), self._record(rows)
-            at = patients.start - self.first_patient
+            at = some.start - self.first_patient
             done, written, trouble, index, exit = kernel.live_span(
                 self.program.words,
                 self.program.laws,
                 self.program.newborn,
-                np.ascontiguousarray(self.given[:, at : at + len(patients)]),
+                np.ascontiguousarray(self.given[:, at : at + len(some)]),
                 self.given_row,
                 self.seed,
-                np.uint64(patients.start),
-                len(patients),
+                np.uint64(some.start),
+                len(some),
                 self.horizon_months,
                 self.max_stays,
                 room,
                 record,
             )
             if trouble not in (block.FINE, block.BUFFER_FULL):
-                raise EngineError(_message(self.program, patients.start + index, trouble, exit, self.max_stays))
+                raise EngineError(_message(self.program, some.start + index, trouble, exit, self.max_stays))
             if done == 0:  # not one block fits
-                self.rows = max(self.rows, 4 * rows)
+                if rows < MOST_ROWS or len(some) == 1:
+                    self.rows = max(self.rows, 4 * rows)
+                else:
+                    self.at_a_time = min(self.at_a_time, -(-len(some) // 4))
+                    self.rooms.append(room)
+                    self.records.append(record)
                 continue
             self.rooms.append(room)
             filled.append(Filled(record, written))

@@ -36,14 +36,6 @@ Status = Literal["use", "down-weight", "exclude", "context"]
 Says = Annotated[StrictStr, Field(pattern=r"^(higher|lower|no difference|association)(: .*\S)?$")]
 """What a statement without a number says: which way, then what, in the reader's words."""
 
-SURVIVAL = (
-    "overall survival", "progression-free survival", "recurrence-free survival", "disease-free survival",
-    "disease-specific survival", "survival after progression", "time to untreatable progression",
-)  # fmt: skip
-RESPONSE = (
-    "objective response", "complete response", "partial response", "stable disease", "disease control",
-    "duration of response", "time to response",
-)  # fmt: skip
 Endpoint = Literal[
     "overall survival", "progression-free survival", "recurrence-free survival", "disease-free survival",
     "disease-specific survival", "survival after progression", "time to untreatable progression",
