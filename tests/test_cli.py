@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 import hcc_sim
-from hcc_sim import cli
 from hcc_sim.cli import main
+from hcc_sim.cli import run as run_command
 
 ROOT = Path(__file__).resolve().parents[1]
 SCENARIO = ROOT / "scenarios" / "surgical-timing.yaml"
@@ -152,10 +152,10 @@ def test_what_is_said_of_compiling(capsys: pytest.CaptureFixture[str], monkeypat
     from hcc_sim import compiled
 
     monkeypatch.setattr(compiled, "why_nothing_is_kept", lambda: None)
-    cli._say_compiling()
+    run_command._say_compiling()
     assert capsys.readouterr() == ("", "compiling, once (some seconds)\n")
     monkeypatch.setattr(compiled, "why_nothing_is_kept", lambda: "/x: Read-only file system")
-    cli._say_compiling()
+    run_command._say_compiling()
     assert capsys.readouterr() == (
         "",
         "compiling (some seconds), as every start will: the compiled code cannot be kept (/x: Read-only file system). "
@@ -348,7 +348,7 @@ OUT_OF_MEMORY = (
     ],
 )  # fmt: skip
 def test_failures(call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: BaseException, code: int, told: str):
-    monkeypatch.setattr(cli, "_compared", failing(error))
+    monkeypatch.setattr(run_command, "_compared", failing(error))
     assert call("run", SCENARIO, "--patients", 1000) == (code, "", told)
     assert list(tmp_path.iterdir()) == []
 
@@ -385,7 +385,7 @@ def test_only_the_patients_there_are_need_memory(call, monkeypatch: pytest.Monke
     from hcc_sim import memory
 
     monkeypatch.setattr(memory, "memory_within_reach", lambda: 1)
-    monkeypatch.setattr(cli, "_compared", failing(ZeroDivisionError()))
+    monkeypatch.setattr(run_command, "_compared", failing(ZeroDivisionError()))
     assert "ZeroDivisionError" in call("run", SCENARIO, "--patients", 50_000, "--chunk", 10**9)[2]
     assert "ZeroDivisionError" in call("run", SCENARIO, "--patients", 51_000)[2]
     assert "51,000 patients at once need" in call("run", SCENARIO, "--patients", 51_000, "--chunk", 10**9)[2]
@@ -413,7 +413,7 @@ def test_memory_that_runs_out_on_the_way(tmp_path: Path):
 def test_an_engine_that_has_to_stop(call, monkeypatch: pytest.MonkeyPatch):
     from hcc_sim.engine import EngineError
 
-    monkeypatch.setattr(cli, "_compared", failing(EngineError("patient 3, exit 'x': its time is not a number")))
+    monkeypatch.setattr(run_command, "_compared", failing(EngineError("patient 3, exit 'x': its time is not a number")))
     told = "hcc-sim: the run had to stop: patient 3, exit 'x': its time is not a number\n"
     assert call("run", SCENARIO) == (1, "", told)
 
@@ -427,7 +427,7 @@ def test_a_broken_installation(call, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_traceback_only_when_asked_for(call, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(cli, "_compared", failing(ZeroDivisionError("of zero")))
+    monkeypatch.setattr(run_command, "_compared", failing(ZeroDivisionError("of zero")))
     monkeypatch.setenv("HCC_SIM_DEBUG", "1")
     code, _, err = call("run", SCENARIO)
     assert code == 1
@@ -437,7 +437,7 @@ def test_traceback_only_when_asked_for(call, monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.usefixtures("quick")
 def test_interrupted_after_the_folder_is_complete(call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr(cli, "_show_results", failing(KeyboardInterrupt()))
+    monkeypatch.setattr(run_command, "_show_results", failing(KeyboardInterrupt()))
     code, _, err = call("run", SCENARIO, "--patients", 1000, "--no-plots", "--out", "x")
     assert (code, err) == (130, "\ninterrupted; the results in x are complete\n")
     assert (tmp_path / "x" / "manifest.json").exists()
@@ -560,7 +560,7 @@ def noted(self, *arguments):
 compiled._CodeOnDisk.load_overload = noted
 assert cli.main({command}) == 0
 assert loaded
-print([name for name, thread in loaded if thread != cli.COMPILER], file=sys.stderr)
+print([name for name, thread in loaded if thread != cli.run.COMPILER], file=sys.stderr)
 """
 """Which functions are loaded, or compiled if they are not kept, where Ctrl-C would be lost in the compiler."""
 
@@ -705,7 +705,7 @@ def test_diagram(call, tmp_path: Path):
 
 
 def test_diagram_on_a_full_disk(call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr(cli.os, "replace", failing(OSError(errno.ENOSPC, "x")))
+    monkeypatch.setattr(os, "replace", failing(OSError(errno.ENOSPC, "x")))
     assert call("diagram", "--out", "x.svg") == (1, "", "hcc-sim: the disk is full; nothing was written\n")
     assert list(tmp_path.iterdir()) == []
 

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hcc_sim import cli
 from hcc_sim.cli import main
+from hcc_sim.cli import run as run_command
 from hcc_sim.errors import InputError
 from hcc_sim.report import folder as folder_module
 from hcc_sim.report import results
@@ -196,7 +196,7 @@ def test_default_place_and_contents(tmp_path: Path):
 
 def test_existing_folder_stops_before_simulating(run, capsys, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     (tmp_path / "mine").mkdir()
-    monkeypatch.setattr(cli, "_prepared", None)
+    monkeypatch.setattr(run_command, "_prepared", None)
     for force in ([], ["--force"]):
         assert run("--out", "mine", *force) == 2
         assert "--out: mine" in capsys.readouterr().err

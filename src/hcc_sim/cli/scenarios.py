@@ -1,0 +1,105 @@
+"""`scenarios`: those that come with hcc-sim, and the parameters that a scenario may set."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hcc_sim.cli.options import (
+    CalibrationOption,
+    ScenarioArgument,
+    TableFormat,
+    TableFormatOption,
+    load,
+    shipped,
+)
+from hcc_sim.cli.terminal import say, show, write
+from hcc_sim.errors import InputError, Problem, Problems
+
+app = typer.Typer(help="List, describe and copy the scenarios that come with hcc-sim; list the parameters.")
+
+
+@app.callback(invoke_without_command=True)
+def scenarios(
+    context: typer.Context,
+    parameters: Annotated[
+        bool, typer.Option("--parameters", help="List every parameter with value, kind, meaning and origin.")
+    ] = False,
+    output: TableFormatOption = TableFormat.table,
+    calibration: CalibrationOption = None,
+) -> None:
+    """List, describe and copy the scenarios that come with hcc-sim; list the parameters."""
+    if context.invoked_subcommand is not None:
+        if parameters:
+            raise InputError(Problem("--parameters", None, "", f"does not go with '{context.invoked_subcommand}'"))
+    elif not parameters:
+        list_scenarios()
+    else:
+        from hcc_sim.parameters import load_calibration
+        from hcc_sim.report import listing
+
+        known = load_calibration(calibration).parameters
+        if output is TableFormat.table:
+            show(listing.parameter_list(known))
+        else:
+            as_csv = output is TableFormat.csv
+            write(listing.parameters_as_csv(known) if as_csv else listing.parameters_as_json(known))
+
+
+@app.command("list")
+def list_scenarios() -> None:
+    """List the scenarios that come with hcc-sim."""
+    from hcc_sim.report.listing import scenario_table
+    from hcc_sim.scenario import load_scenario
+
+    loaded = ((name, load_scenario(file)) for name, file in sorted(shipped().items()))
+    show(scenario_table((name, one.title, one.question) for name, one in loaded))
+
+
+@app.command("show")
+def show_scenario(scenario: ScenarioArgument) -> None:
+    """Describe a scenario: its question, who is simulated, what each strategy sets."""
+    from hcc_sim.report.listing import describe
+
+    show(describe(load(scenario, Problems(), None, None)))
+
+
+@app.command("copy")
+def copy_scenario(
+    scenario: ScenarioArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy goes; an existing file is kept.")],
+) -> None:
+    """Copy a scenario, with what it extends, to edit it and run it anywhere."""
+    asked = load(scenario, Problems(), None, None)
+    source = asked.files[0]
+    target = file / source.name if file.is_dir() else file
+    if os.path.lexists(target):
+        raise InputError(Problem(str(target), None, "", "exists; choose another name"))
+    copies = [(source, target)]
+    for base in asked.files[1:]:
+        beside = Path(os.path.relpath(base, source.parent))
+        if beside.parts[0] == "..":
+            raise InputError(
+                Problem(str(source), None, "extends", f"{base} lies outside its folder; copy both by hand")
+            )
+        copies.append((base, target.parent / beside))
+    kept = [to for _, to in copies if os.path.lexists(to)]
+    written: list[Path] = []
+    try:
+        for original, to in reversed(copies):
+            if to not in kept:
+                to.parent.mkdir(parents=True, exist_ok=True)
+                with to.open("xb") as copy:
+                    written.append(to)
+                    copy.write(original.read_bytes())
+    except BaseException:
+        for to in written:
+            to.unlink(missing_ok=True)
+        raise
+    for original, to in copies:
+        if to in kept and to.read_bytes() != original.read_bytes():
+            say(f"{to} was there already and differs from the one that comes with hcc-sim; it is kept and used")
+    write(f"{target}: a copy of '{asked.title}'. Edit it, then: hcc-sim run {target}\n")
