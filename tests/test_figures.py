@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 from pathlib import Path
@@ -209,46 +208,3 @@ def test_a_printed_name_means_one_regimen(evidence: Evidence):
     for key, term in evidence.vocabulary.items():
         for printed in term.printed:
             assert owners.setdefault(printed.casefold(), key) == key
-
-
-# --- the second reading -----------------------------------------------------------------------------------------------
-
-SECOND = CALIBRATION / "second_reading"
-
-
-def csv_rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def numbers_of_first(evidence: Evidence) -> set[tuple[str, float]]:
-    return {
-        (row.document, float(number))
-        for row in rows(evidence)
-        for number in (row.value, row.interval_low, row.interval_high)
-        if number is not None
-    }
-
-
-def numbers_of_second() -> set[tuple[str, float]]:
-    return {
-        (row["document"], float(row[column]))
-        for row in csv_rows(SECOND / "reading.csv")
-        for column in ("value", "low", "high")
-        if row[column]
-    }
-
-
-def test_two_blind_readings_found_the_same_numbers(evidence: Evidence):
-    """Document by document; what only one of them found is settled, and nothing is settled that does not differ."""
-    first, second = numbers_of_first(evidence), numbers_of_second()
-    assert len(second) > 200
-    settled = {(row["document"], float(row["value"]), row["only_in"]) for row in csv_rows(SECOND / "settled.csv")}
-    differing = {(*number, "first") for number in first - second} | {(*number, "second") for number in second - first}
-    assert differing == settled
-
-
-def test_a_digit_read_wrongly_would_be_seen(evidence: Evidence):
-    first, second = numbers_of_first(evidence), numbers_of_second()
-    assert ("fu_review_2024", 17.8) in first & second
-    assert ("fu_review_2024", 17.9) not in first | second

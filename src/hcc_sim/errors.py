@@ -49,6 +49,12 @@ class MachineError(Exception):
     exit_code: ClassVar[int] = 1
 
 
+class CheckFailed(Exception):
+    """A check that was asked for did not hold (exit code 3)."""
+
+    exit_code: ClassVar[int] = 3
+
+
 class Problems:
     """Collects problems, so that a person sees all of them at once; gives up at ``MOST_PROBLEMS``."""
 

@@ -17,11 +17,11 @@ from typing import Annotated, Any
 import typer
 
 import hcc_sim
-from hcc_sim.cli import diagram, run, scenarios
+from hcc_sim.cli import diagram, evidence, run, scenarios
 from hcc_sim.cli.terminal import command_line, finished, say, write
-from hcc_sim.errors import InputError, MachineError, is_lack_of_memory
+from hcc_sim.errors import CheckFailed, InputError, MachineError, is_lack_of_memory
 
-DONE, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, WRONG_INPUT, CHECK_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 DEBUG = "HCC_SIM_DEBUG"
 COLLECT_AFTER = 100_000
 """Objects made before Python looks for garbage; at its usual 700 it looks again and again through all that is imported,
@@ -39,6 +39,7 @@ app = typer.Typer(
 for command in (run.run, run.patient, diagram.diagram, diagram.schema):
     app.command()(command)
 app.add_typer(scenarios.app, name="scenarios")
+app.add_typer(evidence.app, name="evidence")
 
 
 @app.callback(invoke_without_command=True)
@@ -53,7 +54,8 @@ def _say_version() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit code: 0 done, 1 program or machine failed, 2 input wrong, 130 interrupted."""
+    """Run a command; the exit code: 0 done, 1 program or machine failed, 2 input wrong, 3 a check did not hold,
+    130 interrupted."""
     if arguments is None:  # the process is ours, and short
         gc.set_threshold(COLLECT_AFTER)
         atexit.register(gc.freeze)  # Python would look for garbage once more in all that it is about to leave
@@ -105,6 +107,10 @@ def _told(error: BaseException) -> int:
         case InputError():
             say(str(error))
             return WRONG_INPUT
+        case CheckFailed():
+            sys.stdout.flush()
+            say(f"hcc-sim: the check did not hold: {error}")
+            return CHECK_FAILED
         case KeyboardInterrupt() | typer.Abort():
             eval("0")  # Python dies of the signal if it passed through code made from text, until such code ends well
             say(f"\ninterrupted; {written}")

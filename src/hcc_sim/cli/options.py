@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -54,6 +54,13 @@ CalibrationOption = Annotated[
     Path | None, typer.Option("--calibration", metavar="DIR", help="Folder of parameters, instead of the usual one.")
 ]
 TableFormatOption = Annotated[TableFormat, typer.Option("--format", help="What is printed.")]
+
+
+def in_format(rows: Sequence[Mapping[str, Any]], output: TableFormat) -> str:
+    """Rows for a program: CSV or JSON."""
+    from hcc_sim.report.listing import rows_as_csv, rows_as_json
+
+    return rows_as_csv(rows) if output is TableFormat.csv else rows_as_json(rows)
 
 
 def load(

@@ -13,6 +13,7 @@ from hcc_sim.cli.options import (
     ScenarioArgument,
     TableFormat,
     TableFormatOption,
+    in_format,
     load,
     shipped,
 )
@@ -45,8 +46,7 @@ def scenarios(
         if output is TableFormat.table:
             show(listing.parameter_list(known))
         else:
-            as_csv = output is TableFormat.csv
-            write(listing.parameters_as_csv(known) if as_csv else listing.parameters_as_json(known))
+            write(in_format(list(listing.parameter_rows(known)), output))
 
 
 @app.command("list")

@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from hcc_sim.errors import InputError, Problems, nearest
-from hcc_sim.figures.schema import UNITS_OF, Figure, Study, Term
+from hcc_sim.errors import InputError, Problem, Problems, nearest
+from hcc_sim.figures.schema import UNITS_OF, Decision, Figure, Study, Term
 from hcc_sim.strict_yaml import Document, Keys, read_yaml
 from hcc_sim.units import shown
 
@@ -44,8 +44,12 @@ def load_evidence(folder: Path, documents: Mapping[str, object]) -> Evidence:
     problems = Problems()
     vocabulary = _vocabulary(folder / VOCABULARY, problems)
     studies: dict[str, Study] = {}
+    documents_of: dict[str, Document] = {}
     first: dict[str, str] = {}  # id -> where it was first
-    for path in sorted((folder / FIGURES).glob("*.yaml")):
+    paths = sorted((folder / FIGURES).glob("*.yaml"))
+    if not paths:
+        problems.add(Problem(str(folder / FIGURES), None, "", "holds no figures: no such folder, or no *.yaml in it"))
+    for path in paths:
         document = _document(path, problems)
         study = _checked(Study, document, (), problems) if document is not None else None
         if document is None or study is None:
@@ -63,6 +67,10 @@ def load_evidence(folder: Path, documents: Mapping[str, object]) -> Evidence:
                     document.problem(("figures", number, "id"), f"{shown(figure.id)} stands at {before} already")
                 )
         studies[study.study] = study
+        documents_of[study.study] = document
+    for name, study in studies.items():
+        for keys, message in _faults_of_references(study, first):
+            problems.add(documents_of[name].problem(keys, message))
     problems.raise_if_any()
     return Evidence(studies, vocabulary)
 
@@ -121,7 +129,7 @@ def _told(fault: Any, model: type[BaseModel]) -> str:
     if kind == "missing":
         return "missing"
     if kind == "extra_forbidden":
-        names = [name for record in (model, Figure) for name in record.model_fields]
+        names = [name for record in (model, Figure, Decision) for name in record.model_fields]
         return " ".join(
             filter(None, (f"unknown key {shown(fault['loc'][-1])}.", nearest(str(fault["loc"][-1]), names)))
         )
@@ -143,11 +151,34 @@ def _faults(
     for document in study.references:
         if document not in documents:
             yield ("references", document), _no_document(document, documents)
+    for document, order in study.headings.items():
+        if document not in documents:
+            yield ("headings", document), _no_document(document, documents)
+        for regimen in order:
+            if regimen not in vocabulary:
+                yield ("headings", document), _no_regimen(regimen, vocabulary)
     for number, figure in enumerate(study.figures):
         for key, message in _faults_of(figure, vocabulary, documents):
             yield ("figures", number, key), message
+        if figure.place is not None and figure.regimen not in study.headings.get(figure.document, ()):
+            named = f"headings of {shown(study.study)} name no {shown(figure.regimen)} for {shown(figure.document)}"
+            yield ("figures", number, "place"), f"{named}; add it there, or leave place out"
         if not figure.id.startswith(f"{study.study}."):
             yield ("figures", number, "id"), f"given {shown(figure.id)}; accepted: '{study.study}.' and more"
+
+
+def _faults_of_references(study: Study, known: Mapping[str, str]) -> Iterator[tuple[Keys, str]]:
+    """Ids that a study names and nobody has."""
+    for number, figure in enumerate(study.figures):
+        for position, name in enumerate(figure.members):
+            if name not in known:
+                yield ("figures", number, "members", position), _no_figure(name, known)
+        if figure.members and figure.measure != "range":
+            yield ("figures", number, "members"), f"only a range has members, and this is a {figure.measure}"
+    for number, decision in enumerate(study.decisions):
+        for position, name in enumerate(decision.figures):
+            if name not in known:
+                yield ("decisions", number, "figures", position), _no_figure(name, known)
 
 
 def _faults_of(
@@ -217,6 +248,10 @@ def _no_regimen(regimen: str, vocabulary: Mapping[str, Term]) -> str:
     printed = {name: key for key, term in vocabulary.items() for name in term.printed}
     hint = f"It is printed for '{printed[regimen]}'." if regimen in printed else nearest(regimen, vocabulary)
     return " ".join(filter(None, (f"unknown regimen {shown(regimen)}.", hint, f"See {VOCABULARY}")))
+
+
+def _no_figure(name: str, known: Mapping[str, str]) -> str:
+    return " ".join(filter(None, (f"unknown figure {shown(name)}.", nearest(name, known))))
 
 
 def _no_document(document: str, documents: Mapping[str, object]) -> str:

@@ -81,6 +81,8 @@ class Figure(_Record):
     regimen: Text | None = None
     comparator: Text | None = None
     endpoint: Endpoint
+    subset: Text | None = None
+    """Which patients, kind of event or analysis, where the figure is not of all of the arm."""
     variant: Variant | None = None
     criterion: Criterion | None = None
     measure: Measure
@@ -101,8 +103,25 @@ class Figure(_Record):
     corrected_value: Number | None = None
     correction: Text | None = None
     flags: list[Text] = []
+    place: Annotated[StrictInt, Field(ge=1)] | None = None
+    """Where the value stands among those printed side by side for the arms: 1 is leftmost."""
+    members: list[Text] = []
+    """Ids of figures that a range says it covers."""
     says: Says | None = None
     note: Text | None = None
+
+    @property
+    def has_number(self) -> bool:
+        """Whether a value or an interval is printed."""
+        return self.value is not None or self.interval is not None
+
+
+class Decision(_Record):
+    """What is done about something that a rule of the audit found."""
+
+    rule: Text
+    figures: Annotated[list[Text], Field(min_length=1)]
+    decision: Text
 
 
 class Study(_Record):
@@ -119,8 +138,11 @@ class Study(_Record):
     design: Design
     population: Text
     arms: list[Arm] = []
+    headings: dict[Text, list[Text]] = {}
+    """By document: the regimens in the order in which the heading of the study's row names them."""
     notes: Text | None = None
     figures: Annotated[list[Figure], Field(min_length=1)]
+    decisions: list[Decision] = []
 
 
 class Term(_Record):

@@ -20,6 +20,7 @@ class Row(NamedTuple):
     comparator: str | None
     n: int | None
     endpoint: str
+    subset: str | None
     variant: str | None
     criterion: str | None
     measure: str
@@ -58,6 +59,7 @@ def _row(study: Study, figure: Figure) -> Row:
         comparator=figure.comparator,
         n=patients_of(study, figure),
         endpoint=figure.endpoint,
+        subset=figure.subset,
         variant=figure.variant,
         criterion=figure.criterion,
         measure=figure.measure,

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -103,20 +103,16 @@ def parameter_rows(parameters: Parameters) -> Iterator[dict[str, Any]]:
         }
 
 
-def parameters_as_csv(parameters: Parameters) -> str:
-    """One row per parameter."""
-    rows = list(parameter_rows(parameters))
+def rows_as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows with equal keys as CSV; empty where a value is None."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
 
 
-def parameters_as_json(parameters: Parameters) -> str:
-    """A list of parameters; `never`, which JSON has no number for, is the text `never`."""
-    rows = [
-        {k: "never" if isinstance(v, float) and math.isinf(v) else v for k, v in row.items()}
-        for row in parameter_rows(parameters)
-    ]
-    return json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+def rows_as_json(rows: Iterable[Mapping[str, Any]]) -> str:
+    """A list of rows; `never`, which JSON has no number for, is the text `never`."""
+    told = [{k: "never" if isinstance(v, float) and math.isinf(v) else v for k, v in row.items()} for row in rows]
+    return json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -16,6 +16,7 @@ from matplotlib.lines import Line2D
 from hcc_sim.outcomes.hcc import CONVERTED
 from hcc_sim.pathway.diagram import svg
 from hcc_sim.report.screen import NOT_ADVICE, population_in_words
+from hcc_sim.report.style import COLOURS, DASHES, STYLE
 from hcc_sim.scenario import hcc_pathway_of
 
 if TYPE_CHECKING:
@@ -23,41 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from hcc_sim.analyses.compare import Comparison
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#E69F00", "#56B4E9", "#7A7A7A")
-"""Told apart by colour-blind readers: Okabe and Ito, with grey for their yellow, which does not show on white."""
-
-DASHES: tuple[Any, ...] = (
-    "solid",
-    (0, (6, 1.6)),
-    (0, (2.4, 1.2)),
-    (0, (7, 1.6, 1.4, 1.6)),
-    (0, (1.1, 1.1)),
-    (0, (7, 1.6, 1.4, 1.6, 1.4, 1.6)),
-    (0, (11, 2)),
-    (0, (4, 1.2, 4, 1.2, 1.1, 1.2)),
-)
-"""And in black and white."""
-
-STYLE: Any = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans", "Verdana", "Helvetica", "Arial"],
-    "font.size": 9.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#555555",
-    "axes.labelcolor": "#222222",
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": "#E4E4E4",
-    "grid.linewidth": 0.7,
-    "xtick.color": "#444444",
-    "ytick.color": "#444444",
-    "lines.linewidth": 1.7,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "hcc-sim",
-    "path.simplify": False,
-}
 
 WIDTH_INCHES = 9.2
 LEFT, RIGHT = 0.085, 0.755

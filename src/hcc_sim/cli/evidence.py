@@ -1,0 +1,219 @@
+"""`evidence`: the reported figures under the model, and what is wrong with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hcc_sim.cli.options import CalibrationOption, TableFormat, TableFormatOption, in_format
+from hcc_sim.cli.terminal import say, show, write
+from hcc_sim.errors import CheckFailed, InputError, Problem, Problems, nearest
+
+if TYPE_CHECKING:
+    from hcc_sim.figures import Evidence, Figure, Study
+    from hcc_sim.parameters import Calibration
+
+app = typer.Typer(help="Reported figures with their sources: list, show, audit and export them.", no_args_is_help=True)
+
+ProgramFormatOption = Annotated[TableFormat, typer.Option("--format", help="csv or json.")]
+
+
+def _evidence(calibration: Path | None) -> tuple[Evidence, Calibration]:
+    """All figures of the calibration folder in use, and the rest of it."""
+    from hcc_sim.figures import load_evidence
+    from hcc_sim.parameters import load_calibration
+
+    known = load_calibration(calibration)
+    return load_evidence(known.folder, known.sources), known
+
+
+@app.command("list")
+def list_figures(
+    study: Annotated[str | None, typer.Option("--study", metavar="KEY", help="Of one study, by key or trial.")] = None,
+    endpoint: Annotated[str | None, typer.Option("--endpoint", metavar="NAME", help="Of one endpoint.")] = None,
+    regimen: Annotated[
+        str | None, typer.Option("--regimen", metavar="KEY", help="Of one regimen, by key or as printed, in any arm.")
+    ] = None,
+    status: Annotated[
+        str | None, typer.Option("--status", metavar="NAME", help="use, down-weight, exclude or context.")
+    ] = None,
+    document: Annotated[str | None, typer.Option("--document", metavar="KEY", help="Read in one document.")] = None,
+    output: TableFormatOption = TableFormat.table,
+    calibration: CalibrationOption = None,
+) -> None:
+    """List figures; all conditions given must hold."""
+    evidence, known = _evidence(calibration)
+    wanted = {"--study": study, "--endpoint": endpoint, "--regimen": regimen, "--status": status}
+    chosen = _chosen(evidence, {**wanted, "--document": document}, known.sources)
+    if output is TableFormat.table:
+        from hcc_sim.report.evidence import figure_list
+
+        show(figure_list(evidence, chosen))
+        return
+    from hcc_sim.figures import rows
+    from hcc_sim.report.evidence import figure_rows
+
+    ids = {figure.id for _, figure in chosen}
+    write(in_format(figure_rows([row for row in rows(evidence) if row.id in ids]), output))
+
+
+def _chosen(evidence: Evidence, wanted: dict[str, str | None], documents: Iterable[str]) -> list[tuple[Study, Figure]]:
+    """The figures that meet every condition given; InputError for a value that no figure could have."""
+    from typing import get_args
+
+    from hcc_sim.figures.schema import Endpoint, Status
+
+    studies = {alias: key for key, one in evidence.studies.items() for alias in (key, one.trial or key)}
+    regimens = {name: key for key, term in evidence.vocabulary.items() for name in (*term.printed, term.name, key)}
+    known: dict[str, dict[str, str]] = {
+        "--study": studies,
+        "--endpoint": {**{name: name for name in get_args(Endpoint)}, **_SHORT},
+        "--regimen": regimens,
+        "--status": {name: name for name in get_args(Status)},
+        "--document": {name: name for name in documents},
+    }
+    problems = Problems()
+    meant = {
+        option: _meant(option, given, known[option], problems) for option, given in wanted.items() if given is not None
+    }
+    problems.raise_if_any()
+    tests: dict[str, Callable[[Study, Figure, str], bool]] = {
+        "--study": lambda one, _, key: one.study == key,
+        "--endpoint": lambda _, figure, key: figure.endpoint == key,
+        "--regimen": lambda _, figure, key: key in (figure.regimen, figure.comparator),
+        "--status": lambda _, figure, key: figure.status == key,
+        "--document": lambda _, figure, key: figure.document == key,
+    }
+    return [
+        (one, figure)
+        for one, figure in evidence.figures()
+        if all(tests[option](one, figure, key) for option, key in meant.items())
+    ]
+
+
+_SHORT = {
+    "OS": "overall survival",
+    "PFS": "progression-free survival",
+    "RFS": "recurrence-free survival",
+    "DFS": "disease-free survival",
+    "ORR": "objective response",
+    "pCR": "complete pathological response",
+}
+"""Endpoints as papers shorten them."""
+
+
+def _meant(option: str, given: str, known: dict[str, str], problems: Problems) -> str:
+    """The key that a word stands for, whatever its case; a problem with the nearest words if it stands for none."""
+    by_case = {name.casefold(): key for name, key in known.items()}
+    if given.casefold() in by_case:
+        return by_case[given.casefold()]
+    hint = nearest(given, known) or f"Accepted are such as {', '.join(sorted(set(known.values()))[:8])}"
+    problems.add(Problem(option, None, "", f"given '{given}', which no figure has. {hint}"))
+    return ""
+
+
+@app.command("show")
+def show_figure(
+    figure: Annotated[str, typer.Argument(metavar="ID", help="A figure's id, as `evidence list` prints it.")],
+    calibration: CalibrationOption = None,
+) -> None:
+    """Tell everything about one figure: study, number, where it stands, status, flags, findings of the audit."""
+    from hcc_sim.figures.audit import audit
+    from hcc_sim.figures.second_reading import load_second_reading
+    from hcc_sim.report.evidence import figure_in_full
+
+    evidence, known = _evidence(calibration)
+    found = {one.id: (study, one) for study, one in evidence.figures()}
+    if figure not in found:
+        if figure in evidence.studies:
+            raise InputError(Problem(figure, None, "", f"is a study: hcc-sim evidence list --study {figure}"))
+        message = f"no such figure. {nearest(figure, found)} `hcc-sim evidence list` lists all {len(found)}"
+        raise InputError(Problem(figure, None, "", message.replace("  ", " ")))
+    study, one = found[figure]
+    second = load_second_reading(known.folder)
+    show(figure_in_full(evidence, study, one, audit(evidence), known.sources[one.document].citation, second))
+
+
+@app.command("audit")
+def audit_figures(
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 3 while a finding has no decision, or a decision no finding.")
+    ] = False,
+    output: TableFormatOption = TableFormat.table,
+    calibration: CalibrationOption = None,
+) -> None:
+    """Apply every rule to all figures: what contradicts itself or others, and what is done about it."""
+    from hcc_sim.figures.audit import audit
+    from hcc_sim.report.evidence import audit_report, audit_rows
+
+    evidence, _ = _evidence(calibration)
+    found = audit(evidence)
+    if output is TableFormat.table:
+        show(audit_report(found, sum(len(figure.flags) for _, figure in evidence.figures())))
+    else:
+        write(in_format(audit_rows(found), output))
+    if strict and not found.holds:
+        raise CheckFailed(
+            f"{len(found.undecided)} findings without a decision, "
+            f"{len(found.decisions_without_finding)} decisions without a finding"
+        )
+
+
+@app.command("readings")
+def second_reading(output: TableFormatOption = TableFormat.table, calibration: CalibrationOption = None) -> None:
+    """Tell which figures were read twice, where the two readings differ, and how each difference was settled."""
+    from hcc_sim.figures.second_reading import load_second_reading
+    from hcc_sim.report.evidence import readings_report
+
+    evidence, known = _evidence(calibration)
+    second = load_second_reading(known.folder)
+    if second is None:
+        raise InputError(Problem(str(known.folder), None, "", "has no folder second_reading"))
+    if output is TableFormat.table:
+        show(readings_report(evidence, second))
+    else:
+        write(in_format([difference._asdict() for difference in second.differences], output))
+
+
+@app.command("export")
+def export_figures(output: ProgramFormatOption = TableFormat.csv, calibration: CalibrationOption = None) -> None:
+    """Print every figure as a row, for other programs."""
+    from hcc_sim.figures import rows
+    from hcc_sim.report.evidence import figure_rows
+
+    if output is TableFormat.table:
+        raise InputError(Problem("--format", None, "", "given table; accepted: csv, json. `list` prints tables"))
+    write(in_format(figure_rows(rows(_evidence(calibration)[0])), output))
+
+
+@app.command("schema")
+def figure_schema() -> None:
+    """Print the JSON Schema of a file of figures, for editors."""
+    from hcc_sim.figures import study_schema
+
+    write(json.dumps(study_schema(), indent=2, ensure_ascii=False) + "\n")
+
+
+@app.command("pages")
+def write_pages(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for evidence.md and its pictures.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+    calibration: CalibrationOption = None,
+) -> None:
+    """Write the page of all studies with their figures, the forest plot and the network, with the data of both."""
+    from hcc_sim.figures.second_reading import load_second_reading
+    from hcc_sim.report.evidence_pages import FILES, write_evidence_pages
+
+    evidence, known = _evidence(calibration)
+    second = load_second_reading(known.folder)
+    if out.exists() and not out.is_dir():
+        raise InputError(Problem("--out", None, "", f"{out} is not a folder; choose another name"))
+    there = [name for name in FILES if (out / name).exists()]
+    if there and not force:
+        raise InputError(Problem("--out", None, "", f"{out} has {', '.join(there)} already; --force replaces them"))
+    write_evidence_pages(out, evidence, {key: source.citation for key, source in known.sources.items()}, second)
+    say(f"{', '.join(FILES)} in {out}")
