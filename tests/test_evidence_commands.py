@@ -52,6 +52,9 @@ def test_export_has_the_columns_and_at_least_250_numbers_of_the_five_documents(t
     numbers = [r for r in rows if r["document"] in FIVE and (r["value"] or r["interval_low"] or r["interval_high"])]
     assert len(numbers) == 288
     assert len({row["id"] for row in rows}) == len(rows) == 637
+    found = {row["id"]: row["findings"] for row in rows}
+    assert found["stah.os.hazard_ratio"] == "p_value_that_does_not_belong"
+    assert found["stah.pfs.hazard_ratio"] == ""
 
 
 def test_csv_and_json_say_the_same(told):

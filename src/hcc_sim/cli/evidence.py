@@ -55,10 +55,11 @@ def list_figures(
         show(figure_list(evidence, chosen))
         return
     from hcc_sim.figures import rows
+    from hcc_sim.figures.audit import audit
     from hcc_sim.report.evidence import figure_rows
 
     ids = {figure.id for _, figure in chosen}
-    write(in_format(figure_rows([row for row in rows(evidence) if row.id in ids]), output))
+    write(in_format(figure_rows([row for row in rows(evidence) if row.id in ids], audit(evidence)), output))
 
 
 def _chosen(evidence: Evidence, wanted: dict[str, str | None], documents: Iterable[str]) -> list[tuple[Study, Figure]]:
@@ -183,11 +184,13 @@ def second_reading(output: TableFormatOption = TableFormat.table, calibration: C
 def export_figures(output: ProgramFormatOption = TableFormat.csv, calibration: CalibrationOption = None) -> None:
     """Print every figure as a row, for other programs."""
     from hcc_sim.figures import rows
+    from hcc_sim.figures.audit import audit
     from hcc_sim.report.evidence import figure_rows
 
     if output is TableFormat.table:
         raise InputError(Problem("--format", None, "", "given table; accepted: csv, json. `list` prints tables"))
-    write(in_format(figure_rows(rows(_evidence(calibration)[0])), output))
+    evidence, _ = _evidence(calibration)
+    write(in_format(figure_rows(rows(evidence), audit(evidence)), output))
 
 
 @app.command("schema")

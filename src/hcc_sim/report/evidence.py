@@ -137,9 +137,14 @@ def readings_report(evidence: Evidence, second: SecondReading) -> RenderableType
 # --- for programs -----------------------------------------------------------------------------------------------------
 
 
-def figure_rows(table: Sequence[Row]) -> list[dict[str, Any]]:
-    """A row for each figure, by column."""
-    return [row._asdict() for row in table]
+def figure_rows(table: Sequence[Row], found: Audit) -> list[dict[str, Any]]:
+    """A row for each figure, by column, and the rules of the audit that found something in it."""
+    rules: dict[str, list[str]] = {row.id: [] for row in table}
+    for one in found.findings:
+        for name in one.finding.figures:
+            if name in rules and one.finding.rule not in rules[name]:
+                rules[name].append(one.finding.rule)
+    return [row._asdict() | {"findings": " ".join(rules[row.id])} for row in table]
 
 
 def audit_rows(found: Audit) -> list[dict[str, Any]]:

@@ -6,8 +6,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-
 import matplotlib as mpl
 
 from hcc_sim.figures import Evidence, Figure, Study
@@ -89,8 +87,8 @@ it. Readers flagged {flagged} figures; the audit has {len(found.findings)} findi
 decision.
 
 What is left out: numbers without a clinical meaning (reference, grant and registration numbers, dates of publication),
-numbers in titles of the reference lists unless the text relies on them, and cell biology told without patients. What the
-model does not use is kept.
+numbers in titles of the reference lists unless the text relies on them, and cell biology told without patients. What
+the model does not use is kept.
 
 The documents:
 
@@ -116,16 +114,16 @@ def _read_twice(second: SecondReading | None) -> str:
 
 def _study(evidence: Evidence, study: Study, found: Audit) -> str:
     parts = [f"### {study_name(study)}", _about(evidence, study), _figures(evidence, study)]
-    flags = [f"- `{figure.id}`: {flag}" for figure in study.figures for flag in figure.flags]
+    flags = [f"- `{figure.id}`: {_plain(flag)}" for figure in study.figures for flag in figure.flags]
     if flags:
-        parts.append("Flagged by readers:\n\n" + "\n".join(map(_plain, flags)))
+        parts.append("Flagged by readers:\n\n" + "\n".join(flags))
     findings = [
-        f"- *{title(one.finding.rule)}*: {one.finding.message}. Decision: {one.decision or 'none yet.'}"
+        f"- *{title(one.finding.rule)}*: {_plain(one.finding.message)}. Decision: {_plain(one.decision or 'none yet.')}"
         for one in found.findings
         if one.finding.study == study.study
     ]
     if findings:
-        parts.append("Found by the audit:\n\n" + "\n".join(map(_plain, findings)))
+        parts.append("Found by the audit:\n\n" + "\n".join(findings))
     return "\n\n".join(parts)
 
 
@@ -148,7 +146,7 @@ def _figures(evidence: Evidence, study: Study) -> str:
     lines = ["| what | in whom | as printed | where | status |", "|---|---|---|---|---|"]
     for figure in study.figures:
         cells = (what(figure), whom(evidence, figure), number(figure), _where(figure), _status(figure))
-        lines.append("| " + " | ".join(_plain(cell).replace("|", "\\|") for cell in cells) + " |")
+        lines.append("| " + " | ".join(_plain(cell) for cell in cells) + " |")
     return "\n".join(lines)
 
 
@@ -160,6 +158,6 @@ def _status(figure: Figure) -> str:
     return f"{figure.status}: {figure.reason}"
 
 
-def _plain(text: Any) -> str:
+def _plain(text: str) -> str:
     """Text that Markdown leaves as it is, on one line."""
-    return " ".join(str(text).split()).replace("<", "&lt;").replace("*", "\\*").replace("\\*\\*", "**")
+    return " ".join(text.split()).replace("<", "&lt;").replace("*", "\\*").replace("|", "\\|")
