@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
 import matplotlib as mpl
 
 from hcc_sim.figures import Evidence, Figure, Study
