@@ -108,7 +108,7 @@ def test_nothing_is_found_where_nothing_is_wrong(tmp_path: Path):
         (
             {"os.hazard_ratio": ("level: 95", "level: 90")},
             "p_value_that_does_not_belong",
-            "90% interval give",
+            "90% interval give 0.069 to 0.095; one-sided or of a 95% interval it would fit",
         ),
         (
             {"os.median.tace": ("20.0", "29.0")},

@@ -61,21 +61,18 @@ def p_value_that_does_not_belong(evidence: Evidence) -> Iterator[Finding]:
     for study, f, value, low, high in _ratios_with_interval(evidence):
         if f.p is None or f.level is None:
             continue
-        half = half_unit(value, low, high)
-        possible = [
-            _two_sided_p(v, lo, hi, f.level)
-            for v in (value - half, value, value + half)
-            for lo in (low - half, low + half)
-            for hi in (high - half, high + half)
-            if 0 < lo < hi and v > 0
-        ]
-        least, most = min(possible), max(possible)
-        if value - half <= 1 <= value + half:
-            most = 1.0
-        if not _p_agrees(f.p, least, most):
-            other = "; one-sided it would fit" if _p_agrees(f.p, least / 2, most / 2) else ""
-            message = f"printed p {f.p}; estimate and {f.level}% interval give {least:.2g} to {most:.2g}{other}"
-            yield _found(p_value_that_does_not_belong, study, [f], message)
+        least, most = _possible_p(value, low, high, f.level)
+        if _p_agrees(f.p, least, most):
+            continue
+        other_level = next(level for level in QUANTILE if level != f.level)
+        would = {
+            "one-sided": _p_agrees(f.p, least / 2, most / 2),
+            f"of a {other_level}% interval": _p_agrees(f.p, *_possible_p(value, low, high, other_level)),
+        }
+        fits = " or ".join(how for how, agrees in would.items() if agrees)
+        message = f"printed p {f.p}; estimate and {f.level}% interval give {least:.2g} to {most:.2g}"
+        message += f"; {fits} it would fit" if fits else ""
+        yield _found(p_value_that_does_not_belong, study, [f], message)
 
 
 def percentage_of_no_whole_number(evidence: Evidence) -> Iterator[Finding]:
@@ -263,6 +260,19 @@ def _ratios_with_interval(evidence: Evidence) -> Iterator[tuple[Study, Figure, f
             low, high = f.interval
             if low is not None and high is not None:
                 yield study, f, f.value, low, high
+
+
+def _possible_p(value: float, low: float, high: float, level: int) -> tuple[float, float]:
+    """The least and the greatest two-sided p over all numbers that are printed as these."""
+    half = half_unit(value, low, high)
+    possible = [
+        _two_sided_p(v, lo, hi, level)
+        for v in (value - half, value, value + half)
+        for lo in (low - half, low + half)
+        for hi in (high - half, high + half)
+        if 0 < lo < hi and v > 0
+    ]
+    return min(possible), 1.0 if value - half <= 1 <= value + half else max(possible)
 
 
 def _two_sided_p(value: float, low: float, high: float, level: int) -> float:
