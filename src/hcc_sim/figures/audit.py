@@ -38,9 +38,9 @@ class Audit:
 
 
 def audit(evidence: Evidence) -> Audit:
-    """Apply every rule; a decision belongs to a finding of its study with the same rule and the same figures."""
+    """Apply every rule; a decision belongs to a finding of its study with the same rule, figures and words."""
     decisions = {
-        (study.study, one.rule, frozenset(one.figures)): one.decision
+        (study.study, one.rule, frozenset(one.figures), one.found): one.decision
         for study in evidence.studies.values()
         for one in study.decisions
     }
@@ -48,7 +48,7 @@ def audit(evidence: Evidence) -> Audit:
     findings = [finding for rule in RULES for finding in rule(evidence)]
     audited = []
     for finding in findings:
-        decision = decisions.pop((finding.study, finding.rule, frozenset(finding.figures)), None)
+        decision = decisions.pop((finding.study, finding.rule, frozenset(finding.figures), finding.message), None)
         audited.append(Audited(finding, {name: status[name] for name in finding.figures}, decision))
-    left = ((study, rule, tuple(sorted(figures))) for study, rule, figures in decisions)
+    left = ((study, rule, tuple(sorted(figures))) for study, rule, figures, _ in decisions)
     return Audit(tuple(audited), tuple(left))

@@ -121,6 +121,8 @@ class Decision(_Record):
 
     rule: Text
     figures: Annotated[list[Text], Field(min_length=1)]
+    found: Text
+    """In the rule's words: once it finds something else, the decision is about nothing any more."""
     decision: Text
 
 
