@@ -183,11 +183,8 @@ def of_hazard_ratio(
     |ln HR| / z.  "< 0.001" says only that the error is smaller than |ln HR| / z of 0.001: this bound is taken, the
     widest error that the print allows, and the basis of the reading says so.
 
-    Args:
-        value, interval, level: as printed; the value is above 0.
-        events: of both arms together.
-        allocation: patients treated and control, or anything in their ratio; equal if None.
-        p: as printed.
+    Events are of both arms together; `allocation` is patients treated and control, or anything in their ratio, equal if
+    None; the rest is as printed.
 
     ValueError: a number out of its range, or nothing that tells the error; p tells none where the ratio is 1.
     """

@@ -130,9 +130,6 @@ def shapes_of(
     return pooled(trials, endpoint, prior=prior, left_out=left_out, discrepancy=discrepancy)
 
 
-# --- from figures to trials -------------------------------------------------------------------------------------------
-
-
 def trials_of(evidence: Evidence, endpoint: str, discrepancy: float) -> tuple[list[Trial], dict[str, str]]:
     """Trials by study, and hazard ratios left out with the reason; ratios over one control median are one trial.
 
@@ -188,9 +185,6 @@ def _ratio(study: Study, ratio: Figure, treated: Figure, control: Figure, discre
     reading = of_hazard_ratio(value, ratio.interval, ratio.level, events=ratio.events, allocation=allocation, p=ratio.p)
     unlike = ratio.adjusted and not (treated.adjusted and control.adjusted)
     return RatioFigure(reading, _inflation(ratio), discrepancy if unlike else 0.0)
-
-
-# --- the likelihood of one trial --------------------------------------------------------------------------------------
 
 
 def covariance(trial: Trial, shape: float) -> FloatArray:
@@ -252,9 +246,6 @@ def contrast_information(matrix: FloatArray, shape: float) -> FloatArray:
     design = np.column_stack([level, moved])
     information = design.T @ np.linalg.solve(matrix, design)
     return information[1:, 1:] - np.outer(information[1:, 0], information[0, 1:]) / information[0, 0]
-
-
-# --- all trials together ----------------------------------------------------------------------------------------------
 
 
 def pooled(
