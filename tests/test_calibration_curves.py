@@ -117,6 +117,14 @@ def test_many_precise_figures_find_the_family(family: str) -> None:
     assert max(fits.weights, key=lambda name: fits.weights[name]) == family
 
 
+def test_a_parameter_costs_the_logarithm_of_how_many_figures_there_are() -> None:
+    truth = LAWS["exponential"]
+    fits = fit_curves([median(truth), *(landmark(truth, months) for months in (6.0, 24.0))])
+    weights = fits.weights
+    assert [fit.deviance for fit in fits.fits if fit.family in ("exponential", "weibull")] == pytest.approx([0.0, 0.0])
+    assert weights["exponential"] / weights["weibull"] == pytest.approx(math.sqrt(3.0))
+
+
 def test_few_patients_separate_less() -> None:
     truth = LAWS["weibull"]
     by_size = [
