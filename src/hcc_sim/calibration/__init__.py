@@ -1,1 +1,1 @@
-"""From reported figures to parameters: sampling errors, curves of single arms, and shapes of survival."""
+"""Calibration: from reported figures to a joint distribution of the pathway's parameters."""
