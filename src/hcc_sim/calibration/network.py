@@ -120,9 +120,8 @@ class Network:
         weights = np.bincount(place, weights=self.posterior.weights)
         mean = float(weights @ grid)
         sd = float(np.sqrt(weights @ (grid - mean) ** 2))
-        below = np.cumsum(weights) - 0.5 * weights
-        below[0] = 0.0  # the first trapezoid begins at its point
-        low, median, high = (float(np.interp(level, below, grid)) for level in (0.025, 0.5, 0.975))
+        below = np.concatenate([[0.0], np.cumsum(weights) - 0.5 * weights])
+        low, median, high = (float(np.interp(level, below, [0.0, *grid])) for level in (0.025, 0.5, 0.975))
         return Tau(mean, sd, median, low, high)
 
     def draws(self, count: int, seed: int) -> Draws:
