@@ -13,6 +13,7 @@ from hcc_sim.calibration.bridges import ENDPOINTS, Bridge, load_bridges
 from hcc_sim.calibration.network import Network, NoPath, fit_network
 from hcc_sim.calibration.network_model import HALF_NORMAL_MEDIAN, Assumptions, Bias, solve, tau_grid
 from hcc_sim.figures import Evidence, Study, load_evidence
+from hcc_sim.figures.schema import Decision
 from hcc_sim.parameters import load_calibration
 
 CALIBRATION = Path(__file__).parents[1] / "calibration"
@@ -34,7 +35,9 @@ class Seen:
     design: str = "randomised"
 
 
-def evidence_of(*seen: Seen, sizes: dict[str, dict[str, int]] | None = None, decisions: tuple = ()) -> Evidence:
+def evidence_of(
+    *seen: Seen, sizes: dict[str, dict[str, int]] | None = None, decisions: tuple[Decision, ...] = ()
+) -> Evidence:
     studies = {}
     for key in dict.fromkeys(one.study for one in seen):
         figures = []
@@ -51,7 +54,7 @@ def evidence_of(*seen: Seen, sizes: dict[str, dict[str, int]] | None = None, dec
             )  # fmt: skip
         design = next(one.design for one in seen if one.study == key)
         arms = [{"regimen": name, "patients": size} for name, size in (sizes or {}).get(key, {}).items()]
-        own = [decision for decision in decisions if decision["figures"][0].startswith(f"{key}.")]
+        own = [decision for decision in decisions if decision.figures[0].startswith(f"{key}.")]
         studies[key] = Study.model_validate(
             {"study": key, "title": key, "design": design, "population": "nobody", "arms": arms, "figures": figures,
              "decisions": own}
@@ -146,16 +149,29 @@ def test_a_cohort_is_moved_by_its_bias_and_widened() -> None:
     )  # never averaged away
 
 
+def test_the_biases_of_both_endpoints_are_correlated() -> None:
+    seen = [Seen("s", "a v b", -0.4, 0.1, endpoint, "cohort") for endpoint in ENDPOINTS]
+    network = fit_network(evidence_of(*seen), (), ENDPOINTS, VAGUE)
+    both = network.coefficients("a", "b", OS) + network.coefficients("a", "b", PFS)
+    assert network.posterior.combination(both)[1] == pytest.approx(math.sqrt(3 * (0.1**2 + 0.15**2)), rel=1e-5)
+    for endpoint in ENDPOINTS:
+        assert network.bias("cohort", endpoint) == pytest.approx((-0.15, 0.15 * math.sqrt(0.5)), abs=1e-5)
+    assert network.bias("randomised", OS) is None
+
+
 def test_a_bridge_adds_its_variance_and_is_named() -> None:
     evidence = evidence_of(Seen("s", "a v b", -0.5, 0.1), Seen("t", "c v d", -0.3, 0.2))
     bridge = Bridge(
         "c", "b", OS, 1.0, math.exp(-1.959963984540054 * 0.3), math.exp(1.959963984540054 * 0.3), "assumed", "r"
     )
-    network = fit_network(evidence, [bridge], (OS,), VAGUE)
+    network = fit_network(evidence, [bridge], (OS,), replace(VAGUE, fixed_tau=0.2))
     assert network.islands_before[OS] == (("a", "b"), ("c", "d"))
     assert network.islands[OS] == (("a", "b", "c", "d"),)
     mean, sd, crossed = network.relative("a", "d", OS)
-    assert (mean, sd) == (pytest.approx(-0.8, abs=1e-5), pytest.approx(math.sqrt(0.01 + 0.04 + 0.09), rel=1e-5))
+    assert (mean, sd) == (
+        pytest.approx(-0.8, abs=1e-5),
+        pytest.approx(math.sqrt(0.01 + 0.04 + 0.09 + 2 * 0.2**2), rel=1e-5),
+    )
     assert crossed == (bridge,)
     assert network.relative("a", "b", OS)[2] == ()
 
@@ -285,7 +301,7 @@ def test_studies_that_share_patients_are_left_out_together() -> None:
     seen = [Seen("s", "a v b", -0.5, 0.1), Seen("t", "a v b", -0.1, 0.2), Seen("u", "a v b", -0.3, 0.2)]
     figures = ["s.hazard_ratio.n0", "t.hazard_ratio.n0"]
     for words, without in (("One group of patients.", ("s", "t")), ("Taken for chance: other years.", ("s",))):
-        decision = {"rule": "same_median_in_two_studies", "figures": figures, "decision": words}
+        decision = Decision.model_construct(rule="same_median_in_two_studies", figures=figures, decision=words)
         network = fit_network(evidence_of(*seen, decisions=(decision,)), (), (OS,), VAGUE)
         (prediction,) = network.predict_left_out("s")
         assert prediction.without == without
@@ -301,6 +317,15 @@ def test_a_loop_is_tested_by_going_round_it() -> None:
     pooled = fit_network(evidence_of(*seen, replace(seen[0], study="w", mean=-0.1)), (), (OS,), VAGUE)
     assert abs(pooled.inconsistency()[OS][0].difference) == pytest.approx(0.2)
     three_arms = [replace(one, study="s") for one in (seen[0], seen[1])]
+    cohorts = [replace(one, design="cohort") for one in seen[:2]]  # the common part cancels: both have b below
+    biased = fit_network(evidence_of(*cohorts, seen[2]), (), (OS,), VAGUE).inconsistency()[OS][0]
+    own = Bias.halved(-0.15, 0.15).own
+    assert abs(biased.difference) == pytest.approx(0.4)
+    assert biased.sd == pytest.approx(math.sqrt(0.1**2 + 0.2**2 + 0.15**2 + 2 * own**2))
+    cohorts = [replace(seen[0], design="cohort"), replace(seen[2], design="cohort")]  # here it adds up
+    biased = fit_network(evidence_of(*cohorts, seen[1]), (), (OS,), VAGUE).inconsistency()[OS][0]
+    assert abs(biased.difference) == pytest.approx(0.4 - 2 * 0.15)
+    assert biased.sd == pytest.approx(math.sqrt(0.1**2 + 0.2**2 + 0.15**2 + (2 + 4) * own**2))
     alone = fit_network(evidence_of(*three_arms), (), (OS,), VAGUE)
     assert alone.inconsistency()[OS] == "not assessable"
     beside = fit_network(evidence_of(*three_arms, seen[2]), (), (OS,), VAGUE)
@@ -348,6 +373,11 @@ def test_draws_have_the_moments_of_the_posterior_across_endpoints_too(fitted: Ne
     both = fitted.coefficients("haic_folfox", "sorafenib", OS) + fitted.coefficients("haic_folfox", "sorafenib", PFS)
     assert (first + second).std() == pytest.approx(fitted.posterior.combination(both)[1], rel=0.03)
     assert np.corrcoef(first, second)[0, 1] > 0.3
+    posterior = fitted.posterior
+    name = fitted.model.parameters[0]
+    expected = posterior.weights @ ((posterior.means[:, 0] - posterior.mean[0]) * posterior.tau[:, 0])
+    expected /= fitted.relative(name.name, name.reference, name.endpoint)[1] * fitted.tau(OS).sd
+    assert abs(np.corrcoef(draws.log_hazard_ratios[:, 0], draws.tau[:, 0])[0, 1] - expected) < Z / 200
     assert abs(draws.tau[:, 0].mean() - fitted.tau(OS).mean) < Z * fitted.tau(OS).sd / 200
 
 
