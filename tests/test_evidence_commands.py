@@ -175,6 +175,51 @@ def test_readings(told):
     assert all(row["settled"] for row in rows)
 
 
+# --- network and shapes -----------------------------------------------------------------------------------------------
+
+
+def test_network_tells_islands_ratios_and_bridges(told):
+    code, out, _ = told("network")
+    text = " ".join(out.split())
+    assert code == 0
+    assert "Island 1: " in text
+    assert "inconsistency is not assessable" in text
+    assert "lenvatinib+pd1: 0.79" in text
+    assert "over the bridge lenvatinib+pd1 v lenvatinib+pembrolizumab" in text
+    rows = rows_of(told("network", "--format", "csv")[1])
+    adjuvant = next(row for row in rows if row["regimen"] == "adjuvant ici")
+    assert (adjuvant["related"], adjuvant["hazard_ratio"]) == ("false", "")
+    over = next(row for row in rows if row["regimen"] == "haic+lenvatinib+pd1")
+    assert float(over["low"]) < float(over["hazard_ratio"]) < float(over["high"])
+    assert over["bridges"]
+
+
+def test_without_bridges_islands_stay_apart(told):
+    rows = rows_of(told("network", "--no-bridges", "--format", "csv")[1])
+    assert {row["bridges"] for row in rows} == {""}
+    assert next(row for row in rows if row["regimen"] == "lenvatinib+pd1")["related"] == "false"
+
+
+def test_network_against_another_regimen(told):
+    there = json.loads(told("network", "--versus", "lenvatinib", "--format", "json")[1])
+    back = json.loads(told("network", "--format", "json")[1])
+    one = next(r for r in there if r["regimen"] == "sorafenib" and r["endpoint"] == "overall survival")
+    other = next(r for r in back if r["regimen"] == "lenvatinib" and r["endpoint"] == "overall survival")
+    assert one["log_mean"] == pytest.approx(-other["log_mean"])
+    code, _, error = told("network", "--versus", "lenvatinip")
+    assert code == 2
+    assert "Did you mean 'lenvatinib'?" in error
+
+
+def test_shapes(told):
+    code, out, _ = told("shapes")
+    assert code == 0
+    assert "Overall survival: shape 1.4" in out
+    rows = rows_of(told("shapes", "--format", "csv")[1])
+    typical = {row["endpoint"]: float(row["shape"]) for row in rows if row["study"] == "typical"}
+    assert 0.9 < typical["progression-free survival"] < 1.1 < 1.3 < typical["overall survival"] < 1.6
+
+
 # --- pages and schema -------------------------------------------------------------------------------------------------
 
 

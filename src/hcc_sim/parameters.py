@@ -233,14 +233,14 @@ def load_calibration(folder: Path | str | None = None) -> Calibration:
                 problems.add(problem)
     problems.raise_if_any()
     sources, parameters, populations, regimens, life_table = (
-        _Item(documents[f], (), problems) for f in CALIBRATION_FILES
+        Item(documents[f], (), problems) for f in CALIBRATION_FILES
     )
 
     known = {item.name: _read_source(item) for item in sources.items()}
     defaults = Parameters({i.name: p for i in parameters.items() if (p := _read_parameter(i, known))})
     incomplete = set(parameters.names()) - set(defaults)  # reported already, not again where they are set
 
-    def read_sets(items: _Item, layer: str) -> Mapping[str, NamedSet]:
+    def read_sets(items: Item, layer: str) -> Mapping[str, NamedSet]:
         sets = {i.name: _read_set(i, f"{layer} {i.name}", defaults, known, incomplete) for i in items.items()}
         return MappingProxyType(sets)
 
@@ -263,7 +263,7 @@ def sha256_of(contents: Iterator[bytes] | list[bytes]) -> str:
 
 
 @dataclass(frozen=True)
-class _Item:
+class Item:
     """One mapping of a file under check: hands out its entries, and notes a problem where one is wrong."""
 
     document: Document
@@ -272,16 +272,19 @@ class _Item:
 
     @property
     def name(self) -> str:
+        """The last key."""
         return str(self.keys[-1])
 
     @property
     def data(self) -> Any:
+        """What stands there."""
         data = self.document.data
         for key in self.keys:
             data = data[key]
         return data
 
     def problem(self, message: str, *keys: str | int) -> None:
+        """Note what is wrong there, or at a key below."""
         self.problems.add(self.document.problem((*self.keys, *keys), message))
 
     def names(self) -> list[str]:
@@ -291,11 +294,12 @@ class _Item:
         self.problem(f"given {shown(self.data)}; accepted: a mapping (keys with values)")
         return []
 
-    def items(self) -> Iterator["_Item"]:
+    def items(self) -> Iterator["Item"]:
+        """The entries, each to be checked."""
         for name in self.names():
             if not name or set(name) & set(" =\t"):
                 self.problem("a name must be text without blanks and '='", name)
-            yield _Item(self.document, (*self.keys, name), self.problems)
+            yield Item(self.document, (*self.keys, name), self.problems)
 
     def expect(self, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> bool:
         """Whether this is a mapping; notes missing and unknown keys."""
@@ -312,6 +316,7 @@ class _Item:
         return True
 
     def text(self, key: str) -> str:
+        """A text that is not blank; empty where there is none, and a problem if something else is there."""
         value = self.data.get(key, "")
         if key in self.data and (not isinstance(value, str) or not value.strip()):
             self.problem(f"given {shown(value)}; accepted: text (put it in quotes if it looks like a number)", key)
@@ -328,6 +333,7 @@ class _Item:
         return tuple(values)
 
     def one_of(self, key: str, accepted: tuple[str, ...]) -> str:
+        """One of these texts; empty where there is none, and a problem if something else is there."""
         value = self.data.get(key, "")
         if key in self.data and value not in accepted:
             hint = nearest(value, accepted) if isinstance(value, str) else ""
@@ -347,14 +353,14 @@ class _Item:
             return math.nan
 
 
-def _read_source(item: _Item) -> Source:
+def _read_source(item: Item) -> Source:
     texts = ("doi", "url", "document", "note")
     if not item.expect(("citation",), texts):
         return Source(item.name, "")
     return Source(item.name, item.text("citation"), **{key: item.text(key) for key in texts})
 
 
-def _read_life_table(item: _Item, known: Mapping[str, Source]) -> LifeTable:
+def _read_life_table(item: Item, known: Mapping[str, Source]) -> LifeTable:
     columns = ("ages_years", "female_per_year", "male_per_year")
     if not item.expect(("title", "source", "support", *columns)):
         return LifeTable("", "", "", (), (), ())
@@ -368,7 +374,7 @@ def _read_life_table(item: _Item, known: Mapping[str, Source]) -> LifeTable:
     return LifeTable(item.text("title"), item.text("source"), item.one_of("support", SUPPORTS), **numbers)
 
 
-def _read_numbers(item: _Item, key: str) -> tuple[float, ...]:
+def _read_numbers(item: Item, key: str) -> tuple[float, ...]:
     """A list of finite numbers that are not negative."""
     given = item.data.get(key)
     if not isinstance(given, list) or not given:
@@ -384,7 +390,7 @@ def _read_numbers(item: _Item, key: str) -> tuple[float, ...]:
 _EVIDENCE = ("source", "where", "reason", "derivation", "support", "distribution")
 
 
-def _read_parameter(item: _Item, known: Mapping[str, Source]) -> Parameter | None:
+def _read_parameter(item: Item, known: Mapping[str, Source]) -> Parameter | None:
     """A parameter of parameters.yaml; None if too much is missing to make one."""
     if not item.expect(("value", "unit", "kind", "meaning"), (*_EVIDENCE, "decision", "bounds")):
         return None
@@ -400,7 +406,7 @@ def _read_parameter(item: _Item, known: Mapping[str, Source]) -> Parameter | Non
     return _with_evidence(item, replace(blank, bounds=_read_bounds(item, blank)), (), known)
 
 
-def _read_bounds(item: _Item, parameter: Parameter) -> tuple[float, float]:
+def _read_bounds(item: Item, parameter: Parameter) -> tuple[float, float]:
     unit = UNITS[parameter.unit]
     bounds = item.data.get("bounds")
     if "bounds" not in item.data:
@@ -415,7 +421,7 @@ def _read_bounds(item: _Item, parameter: Parameter) -> tuple[float, float]:
 
 
 def _read_set(
-    item: _Item, layer: str, defaults: Parameters, known: Mapping[str, Source], incomplete: set[str]
+    item: Item, layer: str, defaults: Parameters, known: Mapping[str, Source], incomplete: set[str]
 ) -> NamedSet:
     """A regimen or preset; entries keep unit, meaning and bounds; reported ones may use the set's source."""
     if not item.expect(("title", "description", "parameters"), ("source", "borrowed")):
@@ -423,7 +429,7 @@ def _read_set(
     sources = item.texts("source")
     _check_sources(item, sources, known)
     entries = {}
-    inner = _Item(item.document, (*item.keys, "parameters"), item.problems)
+    inner = Item(item.document, (*item.keys, "parameters"), item.problems)
     for entry in inner.items() if "parameters" in item.data else ():
         if entry.name not in defaults:
             if entry.name not in incomplete:
@@ -442,7 +448,7 @@ def _read_set(
 
 
 def _with_evidence(
-    item: _Item, blank: Parameter, default_sources: tuple[str, ...], known: Mapping[str, Source]
+    item: Item, blank: Parameter, default_sources: tuple[str, ...], known: Mapping[str, Source]
 ) -> Parameter:
     """The parameter with the value, kind, origin and uncertainty that this entry states."""
     kind = item.one_of("kind", KINDS)
@@ -457,7 +463,7 @@ def _with_evidence(
     if kind == "calibrated" and "derivation" not in item.data:
         item.problem("a calibrated value needs its derivation", "kind")
     value = item.number(blank, "value")
-    distribution = _read_distribution(item, blank, value)
+    distribution = read_distribution(item, blank, value)
     if "distribution" not in item.data and kind in ("calibrated", "assumed") and not blank.decision:
         item.problem(f"needs a distribution, as every {kind} value that no strategy decides", "value")
     return replace(
@@ -466,17 +472,17 @@ def _with_evidence(
     )  # fmt: skip
 
 
-def _check_sources(item: _Item, sources: tuple[str, ...], known: Mapping[str, Source]) -> None:
+def _check_sources(item: Item, sources: tuple[str, ...], known: Mapping[str, Source]) -> None:
     for source in sources:
         if source not in known:
             item.problem(f"unknown source {shown(source)}. {nearest(source, known)} See sources.yaml", "source")
 
 
-def _read_distribution(item: _Item, parameter: Parameter, value: float) -> Distribution | None:
+def read_distribution(item: Item, parameter: Parameter, value: float) -> Distribution | None:
     """The distribution an entry states, if any; its family suits the unit and its interval holds the value."""
     if "distribution" not in item.data:
         return None
-    inner = _Item(item.document, (*item.keys, "distribution"), item.problems)
+    inner = Item(item.document, (*item.keys, "distribution"), item.problems)
     if not inner.expect(("family",), ("low", "high")):
         return None
     family = inner.one_of("family", FAMILIES[parameter.unit])

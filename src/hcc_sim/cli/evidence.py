@@ -180,6 +180,48 @@ def second_reading(output: TableFormatOption = TableFormat.table, calibration: C
         write(in_format([difference._asdict() for difference in second.differences], output))
 
 
+@app.command("network")
+def relative_effects(
+    versus: Annotated[
+        str, typer.Option("--versus", metavar="REGIMEN", help="The regimen that all others are set against.")
+    ] = "sorafenib",
+    bridges: Annotated[
+        bool, typer.Option("--bridges/--no-bridges", help="Cross the bridges that are declared.")
+    ] = True,
+    output: TableFormatOption = TableFormat.table,
+    calibration: CalibrationOption = None,
+) -> None:
+    """Hazard ratios between regimens from the network of studies, its islands, and the bridges assumed between them."""
+    from hcc_sim.calibration.bridges import load_bridges
+    from hcc_sim.calibration.network import fit_network
+    from hcc_sim.report.network import network_report, relative_rows
+
+    evidence, known = _evidence(calibration)
+    found = fit_network(evidence, load_bridges(known.folder / "bridges.yaml", evidence) if bridges else ())
+    regimens = {name for islands in found.islands.values() for island in islands for name in island}
+    if versus not in regimens:
+        hint = nearest(versus, regimens) or f"Accepted: {', '.join(sorted(regimens))}"
+        raise InputError(Problem("--versus", None, "", f"no study of the network has '{versus}'. {hint}"))
+    if output is TableFormat.table:
+        show(network_report(found, versus))
+    else:
+        write(in_format(relative_rows(found, versus), output))
+
+
+@app.command("shapes")
+def survival_shapes(output: TableFormatOption = TableFormat.table, calibration: CalibrationOption = None) -> None:
+    """Weibull shapes that reconcile reported medians with hazard ratios, pooled over studies by endpoint."""
+    from hcc_sim.calibration.shapes import ENDPOINTS, shapes_of
+    from hcc_sim.report.network import shape_rows, shapes_report
+
+    evidence, _ = _evidence(calibration)
+    found = [shapes_of(evidence, endpoint) for endpoint in ENDPOINTS]
+    if output is TableFormat.table:
+        show(shapes_report(found))
+    else:
+        write(in_format(shape_rows(found), output))
+
+
 @app.command("export")
 def export_figures(output: ProgramFormatOption = TableFormat.csv, calibration: CalibrationOption = None) -> None:
     """Print every figure as a row, for other programs."""

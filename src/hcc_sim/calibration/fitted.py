@@ -1,0 +1,124 @@
+"""Fits as files: written whole, read back only while they belong to the figures, priors and pathway they came from."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hcc_sim.calibration.fit import VERSION, Fit, hash_of
+from hcc_sim.errors import InputError, Problem
+from hcc_sim.parameters import Calibration
+
+Floats = NDArray[np.float64]
+
+DRAWS, UNKNOWNS, SUMMARY = "draws.parquet", "unknowns.parquet", "fit.json"
+FILES = (DRAWS, UNKNOWNS, SUMMARY)
+RENEW = "hcc-sim calibrate"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fit read from its files: draws (D,) of each quantity in its unit, z of each unknown (D, U), and the summary."""
+
+    draws: Mapping[str, Floats]
+    z: Floats
+    summary: Mapping[str, Any]
+
+    @property
+    def base(self) -> Mapping[str, float]:
+        """The base case of each quantity: posterior mean of its z, in its unit."""
+        return self.summary["base"]
+
+    @property
+    def studies(self) -> list[str]:
+        """The studies that it is a fit of; none means all."""
+        return self.summary["studies"]
+
+    @property
+    def seed(self) -> int:
+        """Of its common luck."""
+        return self.summary["seed"]
+
+    @property
+    def patients(self) -> int:
+        """In each arm."""
+        return self.summary["patients"]
+
+
+def write_fit(folder: Path, fit: Fit, calibration: Calibration, *, seed: int, patients: int) -> None:
+    """Write all `FILES` into a folder, in place of what is there only once all are made."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    z = fit.posterior.draws
+    identity = {"hash": hash_of(calibration), "seed": str(seed)}
+    values = {q.name: np.array([q.value(row) for row in z]) for q in fit.quantities}
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder, prefix=".unfinished.") as temporary:
+        made = Path(temporary)
+        for name, columns in ((DRAWS, values), (UNKNOWNS, dict(zip(fit.unknowns, z.T, strict=True)))):
+            table = pa.table({key: pa.array(column) for key, column in columns.items()})
+            pq.write_table(table.replace_schema_metadata(identity), made / name)
+        text = json.dumps(_summary(fit, calibration, seed, patients), indent=1, ensure_ascii=False)
+        (made / SUMMARY).write_text(text + "\n", encoding="utf-8")
+        for name in FILES:
+            os.replace(made / name, folder / name)
+
+
+def _summary(fit: Fit, calibration: Calibration, seed: int, patients: int) -> dict[str, Any]:
+    posterior = fit.posterior
+    return {
+        "hash": hash_of(calibration),
+        "calibration_version": VERSION,
+        "studies": list(fit.studies),
+        "seed": seed,
+        "patients": patients,
+        "draws": len(posterior.draws),
+        "effective_draws_if_weighted": round(posterior.effective, 2),
+        "distance_from_root": round(float(np.median(posterior.off)), 4),
+        "objective": round(fit.objective, 2),
+        "figures": [target.figure.id for target in fit.targets],
+        "base": fit.base,
+        "ledger": [asdict(entry) for entry in fit.ledger],
+        "left_out": [{"figure": one.figure.id, "why": one.why} for one in fit.left_out],
+    }
+
+
+def read_fit(folder: Path, calibration: Calibration) -> Fitted:
+    """Read a fit.
+
+    Raises:
+        InputError: there is none, a file is torn or of another fit, or it is stale: figures, priors, parameters, the
+            pathway or the version have changed since.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        _refuse(folder, f"holds no fit ({', '.join(missing)} missing): {RENEW}")
+    try:
+        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+        tables = [pq.read_table(folder / name) for name in (DRAWS, UNKNOWNS)]
+        found = {(table.schema.metadata or {}).get(b"hash", b"").decode() for table in tables} | {summary["hash"]}
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        _refuse(folder, f"cannot be read ({str(error).splitlines()[0]}): {RENEW}")
+    if len(found) != 1:
+        _refuse(folder, f"holds files of different fits: {RENEW}")
+    if found != {hash_of(calibration)}:
+        _refuse(folder, f"is stale, for figures, priors, parameters or the pathway have changed since: {RENEW}")
+    columns = {name: tables[0][name].to_numpy() for name in tables[0].column_names}
+    z = np.column_stack([tables[1][name].to_numpy() for name in tables[1].column_names])
+    return Fitted(columns, z, summary)
+
+
+def _refuse(folder: Path, message: str) -> NoReturn:
+    raise InputError(Problem(str(folder), None, "", message))

@@ -1,0 +1,289 @@
+"""The model of all trials at once: from unknowns to what every target would have shown.
+
+The unknowns are numbers z with standard normal priors (`prior`): those common to all, the effects of each study, and
+for response, progression and the share that can become resectable one of each regimen and one of each arm.  Common luck
+makes predictions smooth enough in z for derivatives by differences.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+from hcc_sim.calibration.prior import Prior
+from hcc_sim.calibration.statistics import Predicted
+from hcc_sim.calibration.targets import COMPARED, Target, arms_of
+from hcc_sim.calibration.trial import Arm, simulate_arm
+from hcc_sim.pathway.model import Pathway
+
+Floats = NDArray[np.float64]
+
+OF_ARM, OF_STUDY, OF_TRIAL = "arm.", "study.", "trial."
+
+
+def _times(value: float, factor: float) -> float:
+    return value * factor
+
+
+def _shifted(share: float, log_odds: float) -> float:
+    odds = share / (1.0 - share) * math.exp(log_odds)
+    return odds / (1.0 + odds)
+
+
+EFFECTS: Mapping[str, tuple[str, Callable[[float, float], float]]] = {
+    "study.death_factor": ("death.median_after_progression", _times),
+    "study.dead_log_odds": ("conversion.dead_share", _shifted),
+}
+"""What a study's own effects change, and how."""
+
+LARGER = 4
+"""Times as many patients where a study compares groups of which one is small."""
+
+STEP, STEP_OF_COMMON = 0.2, 0.6
+"""Of z, for derivatives: large against the grain of counted patients, small against the curve of the model.  What is
+common to all moves each prediction less, and its priors are narrower."""
+
+
+SHARED_BY_REGIMEN = 0.7
+"""Share of the prior variance of what is an arm's own that all arms of its regimen have in common (assumed): studies of
+one treatment resemble one another, but patients differ."""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A number z with a standard normal prior, and who depends on it: an arm, a study, a regimen; empty for all."""
+
+    name: str
+    owner: str = ""
+
+    def concerns(self, arm: str) -> bool:
+        """Whether an arm's patients or its trial depend on it."""
+        study, _, regimen = arm.partition("/")
+        return self.owner in ("", arm, study, regimen)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something with a prior: its value is that of the prior at a sum of unknowns with weights of unit length."""
+
+    name: str
+    prior: Prior
+    owner: str
+    places: tuple[int, ...]
+    weights: tuple[float, ...] = (1.0,)
+
+    def at(self, z: Floats) -> float:
+        """Its own z."""
+        return float(sum(weight * z[place] for place, weight in zip(self.places, self.weights, strict=True)))
+
+    def value(self, z: Floats) -> float:
+        """Its value, in the unit of its prior."""
+        return self.prior.at(self.at(z))
+
+    @property
+    def moves_patients(self) -> bool:
+        """Whether patients' histories depend on it; else only how a trial looks at them does."""
+        return bool(self.prior.parameter) or self.prior.name in EFFECTS
+
+
+@dataclass(frozen=True)
+class Model:
+    """Targets, priors and the pathway with the values that are held; `patients` are simulated in each arm."""
+
+    pathway: Pathway
+    held: Mapping[str, float]
+    priors: Mapping[str, Prior]
+    targets: Sequence[Target]
+    seed: int
+    patients: int
+
+    @cached_property
+    def arms(self) -> tuple[str, ...]:
+        """The arms that are simulated."""
+        return tuple(arms_of(list(self.targets)))
+
+    @cached_property
+    def _made(self) -> tuple[tuple[Unknown, ...], tuple[Quantity, ...]]:
+        """Unknowns and quantities: common ones first, then of studies, then of regimens and arms."""
+        unknowns: list[Unknown] = []
+        quantities: list[Quantity] = []
+
+        def place(name: str, owner: str = "") -> int:
+            unknowns.append(Unknown(name, owner))
+            return len(unknowns) - 1
+
+        of_arm = {name: prior for name, prior in self.priors.items() if name.startswith(OF_ARM)}
+        of_study = {name: prior for name, prior in self.priors.items() if name.startswith(OF_STUDY)}
+        for name, prior in self.priors.items():
+            if name not in of_arm and name not in of_study:
+                quantities.append(Quantity(name, prior, "", (place(name),)))
+        for study in dict.fromkeys(arm.partition("/")[0] for arm in self.arms):
+            for name, prior in of_study.items():
+                own = f"{study}: {name}"
+                quantities.append(Quantity(own, prior, study, (place(own, study),)))
+        shared: dict[tuple[str, str], int] = {}
+        weights = (math.sqrt(SHARED_BY_REGIMEN), math.sqrt(1.0 - SHARED_BY_REGIMEN))
+        for arm in self.arms:
+            regimen = arm.partition("/")[2]
+            for prior in of_arm.values():
+                common = (regimen, prior.parameter)
+                if common not in shared:
+                    shared[common] = place(f"{regimen}: {prior.parameter}", regimen)
+                own = f"{arm}: {prior.parameter}"
+                quantities.append(Quantity(own, prior, arm, (shared[common], place(own, arm)), weights))
+        return tuple(unknowns), tuple(quantities)
+
+    @property
+    def unknowns(self) -> tuple[Unknown, ...]:
+        """The numbers z that are sought."""
+        return self._made[0]
+
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """What has a value, by the unknowns that make it."""
+        return self._made[1]
+
+    @cached_property
+    def _moving(self) -> frozenset[int]:
+        return frozenset(place for one in self.quantities if one.moves_patients for place in one.places)
+
+    @cached_property
+    def _of_arm(self) -> dict[str, list[Quantity]]:
+        return {
+            arm: [one for one in self.quantities if one.owner in ("", arm, arm.partition("/")[0])] for arm in self.arms
+        }
+
+    @cached_property
+    def clusters(self) -> tuple[tuple[str, ...], ...]:
+        """Arms that some target sees together: they are simulated side by side."""
+        graph = nx.Graph()
+        graph.add_nodes_from(self.arms)
+        graph.add_edges_from(target.arms for target in self.targets if target.versus is not None)
+        order = {arm: number for number, arm in enumerate(self.arms)}
+        return tuple(tuple(sorted(found, key=order.__getitem__)) for found in nx.connected_components(graph))
+
+    def values(self, z: Floats, arm: str) -> dict[str, float]:
+        """The values of the pathway's parameters, and of the trial's own, in an arm."""
+        values = dict(self.held)
+        effects = []
+        for quantity in self._of_arm[arm]:
+            value = quantity.value(z)
+            if quantity.prior.name in EFFECTS:
+                effects.append((*EFFECTS[quantity.prior.name], value))
+            else:
+                values[quantity.prior.parameter or quantity.prior.name] = value
+        for name, change, value in effects:
+            values[name] = change(values[name], value)
+        return values
+
+    def simulate(self, z: Floats, arm: str) -> Arm:
+        """The patients of an arm."""
+        many = LARGER if arm.partition("/")[0] in COMPARED else 1
+        return simulate_arm(self.pathway, self.values(z, arm), seed=self.seed, patients=many * self.patients)
+
+    def predict(self, z: Floats) -> list[Predicted]:
+        """What every target would have shown."""
+        return self.predict_all([z])[0]
+
+    def predict_all(self, points: Sequence[Floats]) -> list[list[Predicted]]:
+        """The same for several points, on all processors."""
+
+        def of_cluster(task: tuple[Floats, tuple[str, ...]]) -> dict[int, Predicted]:
+            z, arms = task
+            return self._predict_cluster(z, {arm: self.simulate(z, arm) for arm in arms})
+
+        tasks = [(z, arms) for z in points for arms in self.clusters]
+        found = list(in_threads(of_cluster, tasks))
+        size = len(self.clusters)
+        joined = []
+        for start in range(0, len(found), size):
+            by_target = {number: p for part in found[start : start + size] for number, p in part.items()}
+            joined.append([by_target[number] for number in range(len(self.targets))])
+        return joined
+
+    def _predict_cluster(self, z: Floats, simulated: Mapping[str, Arm]) -> dict[int, Predicted]:
+        found = {}
+        trial: dict[str, dict[str, float]] = {}
+        for number, target in enumerate(self.targets):
+            if target.arm in simulated:
+                values = trial.setdefault(target.arm, self.trial_values(z))
+                found[number] = target.statistic(values, *(simulated[arm] for arm in target.arms))
+        return found
+
+    def trial_values(self, z: Floats) -> dict[str, float]:
+        """The values of how trials look: follow-up, criterion of response."""
+        return {one.name: one.value(z) for one in self.quantities if one.name.startswith(OF_TRIAL)}
+
+    def differentiate(self, z: Floats, active: NDArray[np.bool_] | None = None) -> Differences:
+        """Predictions at z, and their first and second derivatives along each unknown, by central differences.
+
+        Args:
+            z: (U,) the point.
+            active: (U,) which unknowns to vary; the derivatives along others are 0.
+        """
+        varied = np.ones(len(z), dtype=bool) if active is None else active
+
+        def of_cluster(arms: tuple[str, ...]) -> dict[int, tuple[float, Floats, Floats]]:
+            return self._differentiate_cluster(z, arms, varied)
+
+        value = np.zeros(len(self.targets))
+        slope, curve = np.zeros((2, len(self.targets), len(z)))
+        largest_first = sorted(self.clusters, key=len, reverse=True)
+        for part in in_threads(of_cluster, largest_first):
+            for number, (here, first, second) in part.items():
+                value[number], slope[number], curve[number] = here, first, second
+        return Differences(value, slope, curve)
+
+    def _differentiate_cluster(
+        self, z: Floats, arms: tuple[str, ...], varied: NDArray[np.bool_]
+    ) -> dict[int, tuple[float, Floats, Floats]]:
+        base = {arm: self.simulate(z, arm) for arm in arms}
+        here = self._predict_cluster(z, base)
+        slopes = {number: np.zeros(len(z)) for number in here}
+        curves = {number: np.zeros(len(z)) for number in here}
+        for place in np.flatnonzero(varied):
+            unknown = self.unknowns[place]
+            concerned = [arm for arm in arms if unknown.concerns(arm)]
+            if not concerned:
+                continue
+            beside = []
+            width = STEP if unknown.owner else STEP_OF_COMMON
+            for step in (-width, width):
+                moved = z.copy()
+                moved[place] += step
+                again = {arm: self.simulate(moved, arm) for arm in concerned} if place in self._moving else {}
+                beside.append(self._predict_cluster(moved, base | again))
+            below, above = beside
+            for number, predicted in here.items():
+                low, middle, high = below[number].working, predicted.working, above[number].working
+                slopes[number][place] = (high - low) / (2.0 * width)
+                curves[number][place] = (high - 2.0 * middle + low) / width**2
+        return {number: (here[number].working, slopes[number], curves[number]) for number in here}
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Predictions (T,), their slopes (T, U) and curvatures (T, U) along each unknown."""
+
+    value: Floats
+    slope: Floats
+    curve: Floats
+
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def in_threads(task: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Map on all processors; the engine lets go of Python while it works."""
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        yield from pool.map(task, items)

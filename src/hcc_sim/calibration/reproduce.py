@@ -1,0 +1,121 @@
+"""Reported against simulated: what fitted draws predict for every figure, with its distance in sampling errors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hcc_sim.calibration.model import Model
+from hcc_sim.calibration.solve import working
+from hcc_sim.calibration.targets import MONTHS_IN, Target
+
+Floats = NDArray[np.float64]
+
+WITHIN = 1.96
+DRAWS = 40
+"""Draws that are simulated again, each twice with luck of its own."""
+
+FAR = 3.0
+"""Sampling errors beyond which a figure must be flagged."""
+
+
+class Row(NamedTuple):
+    """A figure beside its simulation; the fields are the columns of `hcc-sim reproduce`."""
+
+    study: str
+    endpoint: str
+    measure: str
+    arm: str
+    reported: float | None
+    interval_low: float | None
+    interval_high: float | None
+    interval_level: int | None
+    simulated: float
+    mc_se: float
+    z: float
+    inside: bool | None
+    role: str
+    status: str
+    flag: str
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Posterior predictive means (T,) on the working scale, and their Monte-Carlo errors."""
+
+    means: Floats
+    errors: Floats
+
+
+def predict_draws(model: Model, z: Floats, count: int = DRAWS) -> Predictions:
+    """Simulate draws again, evenly chosen, each with two kinds of luck that no other draw has.
+
+    The Monte-Carlo error is that of the mean given these draws, from the differences between the two.
+    """
+    chosen = z[np.linspace(0, len(z) - 1, min(count, len(z))).astype(int)]
+    halves = []
+    for half in range(2):
+        rows = [
+            working(replace(model, seed=model.seed + 1 + 2 * d + half).predict(row)) for d, row in enumerate(chosen)
+        ]
+        halves.append(np.array(rows))
+    first, second = halves
+    with np.errstate(invalid="ignore"):
+        spread = np.sqrt(np.nanmean((first - second) ** 2, axis=0)) / 2.0
+        return Predictions(np.nanmean((first + second) / 2.0, axis=0), spread / math.sqrt(len(chosen)))
+
+
+def table(targets: Sequence[Target], predictions: Predictions) -> list[Row]:
+    """A row for each target, in order; those that the fit did not see have the role excluded."""
+    return [
+        _row(target, float(mean), float(error))
+        for target, mean, error in zip(targets, predictions.means, predictions.errors, strict=True)
+    ]
+
+
+def _row(target: Target, mean: float, error: float) -> Row:
+    figure, reading = target.figure, target.reading
+    low, high = figure.interval or (None, None)
+    simulated = printed(target, mean)
+    z = (mean - reading.value) / reading.error
+    return Row(
+        study=target.study,
+        endpoint=figure.endpoint + (f", {figure.subset}" if figure.subset else ""),
+        measure=figure.measure,
+        arm=" v ".join(arm.partition("/")[2] for arm in target.arms) + (", operated" if target.of_operated else ""),
+        reported=figure.value,
+        interval_low=low,
+        interval_high=high,
+        interval_level=figure.level,
+        simulated=simulated,
+        mc_se=abs(printed(target, mean + error) - simulated),
+        z=z,
+        inside=_inside(target, simulated, z),
+        role="fitted" if target.fitted else "excluded",
+        status=figure.status,
+        flag="; ".join(filter(None, (target.note, *figure.flags))),
+    )
+
+
+def printed(target: Target, mean: float) -> float:
+    """A number on the working scale in the unit of the print."""
+    figure = target.figure
+    if target.reading.scale == "logit" or (figure.measure == "range" and figure.unit == "%" and not figure.time_months):
+        share = 1.0 / (1.0 + math.exp(-mean))
+        return share * (target.counted_of or 100.0)
+    if figure.unit == "%":
+        return 100.0 * math.exp(-math.exp(mean))
+    return math.exp(mean) / MONTHS_IN.get(str(figure.unit), 1.0)
+
+
+def _inside(target: Target, simulated: float, z: float) -> bool | None:
+    """Within the printed interval; where none is printed, within 1.96 sampling errors of the report."""
+    low, high = target.figure.interval or (None, None)
+    if low is not None and high is not None:
+        return low <= simulated <= high
+    return abs(z) <= WITHIN

@@ -1,0 +1,363 @@
+"""Targets: which figures of which study arms the pathway can be held against, how they are read, how sure they are.
+
+An arm of a study is simulated with its own parameters; a regimen `resection+X` is those of arm X who were resected.
+What cannot be expressed yet is listed with what it waits for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from hcc_sim.calibration import sampling, statistics
+from hcc_sim.calibration.sampling import DOWN_WEIGHT, Reading
+from hcc_sim.calibration.statistics import Statistic
+from hcc_sim.figures import Evidence, Figure, Study
+
+OVERALL, PROGRESSION_FREE = "overall survival", "progression-free survival"
+SHAPES = {OVERALL: 1.5, PROGRESSION_FREE: 1.0}
+"""Weibull shape near the median, by endpoint (section 6.1 of the calibration); 1 for all others."""
+
+OPERATED = "resection+"
+ASSUMED_PATIENTS = 100
+"""Where no size of an arm is printed and none follows from an interval."""
+
+WAITING = {
+    ("start_fit", "curative treatment"): "complete response kept without surgery",
+}
+"""Study and endpoint of what the pathway has no state for yet."""
+
+OF_OPERATED = ("complete pathological response", "perioperative death", "time to surgery")
+
+COMPARED = {"zhang_2016": True, "hamaoka_2017": False}
+"""Studies that compare operated with not operated patients: whether among the converted only."""
+
+REFERENCE = "ke_2022/local+tki+ici"
+"""Whose converted patients stand in where a study tells of the resected only, and nothing of the therapy before."""
+
+BORROWED = {"hbsn_21_288": "of resected patients in general, taken for those after conversion"}
+BORROWED_ERROR = 0.3
+"""Added to the error, on the working scale, of what is told of other patients."""
+
+NOT_STARTED_ON_THERAPY = ("adjuvant", "neoadjuvant", "resection", "observation")
+"""Regimens of patients who start elsewhere than on conversion therapy."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A figure beside what the simulation says of it."""
+
+    study: str
+    arm: str
+    versus: str | None
+    figure: Figure
+    statistic: Statistic
+    reading: Reading
+    note: str = ""
+    counted_of: float | None = None
+    """Of a count: how many patients it is of."""
+
+    @property
+    def fitted(self) -> bool:
+        """Whether it informs the fit; excluded figures are only shown beside it."""
+        return self.figure.status != "exclude"
+
+    @property
+    def of_operated(self) -> bool:
+        """Whether it tells of operated patients only."""
+        of_share = self.figure.endpoint in OF_OPERATED
+        return of_share or str(self.figure.regimen).startswith(OPERATED) or self.study in BORROWED
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The arms that are simulated for it."""
+        return (self.arm,) if self.versus is None else (self.arm, self.versus)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A figure with a number that is no target, and why."""
+
+    study: str
+    figure: Figure
+    why: str
+
+
+def key(study: str, regimen: str) -> str:
+    """`launch/tace+lenvatinib`: an arm, or the arm that a group of operated patients comes from."""
+    return f"{study}/{regimen.removeprefix(OPERATED)}"
+
+
+def targets_of(evidence: Evidence) -> tuple[list[Target], list[LeftOut]]:
+    """All targets, and the clinical figures that are none, study by study."""
+    found: list[Target] = []
+    left: list[LeftOut] = []
+    for study in evidence.studies.values():
+        told: list[Target] = []
+        for figure in study.figures:
+            if not figure.has_number or figure.status == "context":
+                continue
+            target = _target(study, figure)
+            if isinstance(target, str):
+                left.append(LeftOut(study.study, figure, target))
+                continue
+            same = next((i for i, other in enumerate(told) if _tells_the_same(target.figure, other.figure)), None)
+            if same is None:
+                told.append(target)
+                continue
+            kept, other = told[same], target
+            if other.figure.interval is not None and kept.figure.interval is None:
+                kept, other = other, kept
+            told[same] = kept
+            left.append(LeftOut(study.study, other.figure, f"counts once, as {kept.figure.id}"))
+        found += _with_reference(told)
+    return found, left
+
+
+def _tells_the_same(a: Figure, b: Figure) -> bool:
+    fields = ("regimen", "comparator", "endpoint", "measure", "time_months", "subset", "value")
+    return a.value is not None and all(getattr(a, field) == getattr(b, field) for field in fields)
+
+
+def _with_reference(targets: list[Target]) -> list[Target]:
+    """Arms of which only the operated are told borrow the therapy of the reference arm."""
+    with_therapy = {arm for target in targets if not target.of_operated for arm in target.arms}
+    return [
+        target
+        if set(target.arms) <= with_therapy
+        else replace(target, arm=REFERENCE, note="; ".join(filter(None, (target.note, f"converted as in {REFERENCE}"))))
+        for target in targets
+    ]
+
+
+def _target(study: Study, figure: Figure) -> Target | str:
+    """A target, or why it is none."""
+    regimen, comparator = figure.regimen, figure.comparator
+    if regimen is None:
+        return "of patients in general"
+    if comparator is not None and figure.measure != "hazard_ratio":
+        return "a difference between arms, whose own figures count"
+    if (study.study, figure.endpoint) in WAITING:
+        return f"waits for {WAITING[study.study, figure.endpoint]}"
+    borrowed = BORROWED.get(study.study, "")
+    for one in (regimen, comparator):
+        elsewhere = one is not None and not one.startswith(OPERATED) and one.split(" ")[0] in NOT_STARTED_ON_THERAPY
+        if elsewhere and not borrowed:
+            return f"waits for patients who start otherwise ({one})"
+    read = _reader(study, figure)
+    if isinstance(read, str):
+        return read
+    statistic, reading, note = read
+    if figure.status == "down-weight":
+        reading = replace(reading, error=reading.error * math.sqrt(DOWN_WEIGHT))
+    if borrowed:
+        reading = replace(reading, error=math.hypot(reading.error, BORROWED_ERROR))
+        note = "; ".join(filter(None, (note, borrowed)))
+    versus = key(study.study, comparator) if comparator is not None else None
+    counted = _operated(study, figure) if figure.measure == "count" else None
+    return Target(study.study, key(study.study, regimen), versus, figure, statistic, reading, note, counted)
+
+
+Read = tuple[Statistic, Reading, str]
+"""How a figure is read, with what error, and a note."""
+
+
+def _reader(study: Study, figure: Figure) -> Read | str:
+    match figure.measure:
+        case "median" if figure.unit in MONTHS_IN:
+            return _median(study, figure)
+        case "survival_at":
+            return _landmark(study, figure)
+        case "hazard_ratio":
+            return _ratio(study, figure)
+        case "range" if figure.endpoint == OVERALL and figure.time_months is not None:
+            return _landmark(study, figure)
+        case "range" if figure.unit in MONTHS_IN:
+            return _median(study, figure)
+        case "proportion" | "count" | "range":
+            return _share(study, figure)
+    return f"a {figure.measure} of {figure.endpoint} is not read off the pathway"
+
+
+EARLY_OR_LATE = {"early recurrence": True, "late recurrence": False}
+
+MONTHS_IN = {"months": 1.0, "days": 12.0 / 365.25, "weeks": 84.0 / 365.25, "years": 12.0}
+
+
+# --- times ------------------------------------------------------------------------------------------------------------
+
+
+def _times(study: Study, figure: Figure) -> statistics.Times | str:
+    """Whose time from when a figure tells."""
+    regimen = figure.regimen or ""
+    if figure.subset in EARLY_OR_LATE and figure.endpoint == OVERALL and figure.time_zero == "recurrence":
+        return partial(statistics.survival_after_recurrence, early=EARLY_OR_LATE[figure.subset])
+    if study.study in COMPARED:
+        operated = regimen.startswith(OPERATED)
+        return partial(statistics.survival_by_operation, operated=operated, among_converted=COMPARED[study.study])
+    if regimen.startswith(OPERATED):
+        of_resected: Mapping[str, statistics.Times] = {
+            OVERALL: statistics.survival_after_resection,
+            "time to surgery": statistics.time_to_surgery,
+            "recurrence-free survival": statistics.recurrence_free_survival,
+        }
+        return of_resected.get(figure.endpoint, f"{figure.endpoint} of the resected is not read off the pathway")
+    of_all: Mapping[str, statistics.Times] = {
+        OVERALL: statistics.overall_survival,
+        PROGRESSION_FREE: statistics.progression_free_survival,
+        "duration of response": statistics.duration_of_response,
+        "survival after progression": statistics.survival_after_progression,
+        "time to response": statistics.time_to_response,
+    }
+    return of_all.get(figure.endpoint, f"{figure.endpoint} is not read off the pathway")
+
+
+def _median(study: Study, figure: Figure) -> Read | str:
+    times = _times(study, figure)
+    if isinstance(times, str):
+        return times
+    factor = MONTHS_IN[str(figure.unit)]
+    ends = [None if end is None else end * factor for end in figure.interval or (None, None)]
+    if figure.value is None:
+        reading = _middle(ends, math.log)
+        if reading is None:
+            return ONE_END
+        return _typical(figure, times, math.exp(reading.value), 1.0), reading, SPAN
+    shape = SHAPES.get(figure.endpoint, 1.0)
+    patients, note = _patients(study, figure)
+    interval = ends if figure.interval is not None else None
+    months = figure.value * factor
+    reading = sampling.of_median(months, interval=interval, level=figure.level, patients=patients, shape=shape)
+    return _typical(figure, times, months, shape), reading, "" if interval else note
+
+
+def _typical(figure: Figure, times: statistics.Times, months: float, shape: float) -> Statistic:
+    """The median of a survival time; of a time that visits make, the middle."""
+    if figure.endpoint in ("time to response", "time to surgery"):
+        return statistics.middle(times)
+    return statistics.median(times, months, shape)
+
+
+def _landmark(study: Study, figure: Figure) -> Read | str:
+    times = _times(study, figure)
+    if isinstance(times, str):
+        return times
+    at = figure.time_months or 0.0
+    if figure.value is None:
+        reading = _middle([None if end is None else end / 100.0 for end in figure.interval or ()], _log_minus_log)
+        return ONE_END if reading is None else (statistics.landmark(times, at), reading, SPAN)
+    patients, note = _patients(study, figure)
+    reading = sampling.of_survival_at(figure.value, patients, interval=figure.interval, level=figure.level)
+    return statistics.landmark(times, at), reading, note
+
+
+SPAN = "a span over series: its middle, half its width as error"
+ONE_END = "one end of a range only"
+
+
+def _log_minus_log(survival: float) -> float:
+    return math.log(-math.log(survival))
+
+
+def _middle(ends: Sequence[float | None], scale: Callable[[float], float]) -> Reading | None:
+    """A span over several series on a working scale: its middle, with half its width as error."""
+    known = [scale(end) for end in ends if end is not None]
+    if len(known) != 2:
+        return None
+    return Reading(0.5 * sum(known), 0.5 * abs(known[1] - known[0]), "log", "interval")
+
+
+def _ratio(study: Study, figure: Figure) -> Read | str:
+    times = _times(study, figure)
+    if isinstance(times, str):
+        return times
+    if figure.unit != "ratio" or figure.value is None:
+        return "enters the network only: no ratio is printed"
+    if figure.subset is not None:
+        return "a contrast of parts of an arm"
+    interval, level = figure.interval, figure.level
+    try:
+        reading = sampling.of_hazard_ratio(figure.value, interval, level, p=figure.p)
+    except ValueError as error:
+        return str(error)
+    note = "" if reading.basis == "interval" else f"error from its p ({figure.p})"
+    return statistics.contrast(times), reading, note
+
+
+# --- shares -----------------------------------------------------------------------------------------------------------
+
+SHARES: Mapping[str, Statistic] = {
+    "resection": statistics.share(statistics.operated),
+    "curative treatment": statistics.share(statistics.operated),
+    "conversion": statistics.share(statistics.converted),
+    "complete pathological response": statistics.share(
+        lambda arm: arm.complete_pathological_response, statistics.resected
+    ),
+    "perioperative death": statistics.share(statistics.dead_around_operation, statistics.operated),
+}
+RESPONSE = statistics.share(statistics.responded)
+RESPONSE_BY_RECIST = statistics.share(statistics.responded, shift="trial.recist_log_odds")
+
+
+def _share(study: Study, figure: Figure) -> Read | str:
+    if figure.endpoint == "objective response":
+        statistic = RESPONSE_BY_RECIST if figure.criterion == "RECIST 1.1" else RESPONSE
+    elif figure.endpoint in SHARES:
+        statistic = SHARES[figure.endpoint]
+    else:
+        return f"{figure.endpoint} is not read off the pathway"
+    if figure.endpoint == "curative treatment" and figure.subset in EARLY_OR_LATE:
+        among = partial(statistics.relapsed, EARLY_OR_LATE[figure.subset])
+        statistic = statistics.share(statistics.treated_again, among)
+    elif figure.subset is not None:
+        return f"of a part of the arm ({figure.subset})"
+    if figure.measure == "range":
+        ends = [None if end is None else end / 100.0 for end in figure.interval or ()]
+        reading = _middle(ends, lambda share: math.log(share / (1.0 - share)))
+        return ONE_END if reading is None else (statistic, reading, SPAN)
+    patients, note = _patients(study, figure)
+    if figure.measure == "count":
+        operated = _operated(study, figure)
+        if operated is None:
+            return "a count without the number of patients that it is of"
+        return statistic, sampling.of_proportion(operated, count=figure.value), f"of {operated:g} who were operated"
+    if figure.endpoint == "objective response" and figure.criterion == "not stated":
+        note = "; ".join(filter(None, (note, "criterion not stated, taken as mRECIST")))
+    return statistic, sampling.of_proportion(patients, percent=figure.value), note
+
+
+def _operated(study: Study, figure: Figure) -> float | None:
+    """How many of an arm were operated: of the figure's own patients, else by the share that the study prints."""
+    if figure.patients is not None:
+        return figure.patients
+    sizes = _sizes(study)
+    for other in study.figures:
+        if other.endpoint == "resection" and other.regimen == figure.regimen and other.value and other.unit == "%":
+            size = sizes.get(str(figure.regimen))
+            return None if size is None else round(size * other.value / 100.0)
+    return sizes.get(str(figure.regimen)) if str(figure.regimen).startswith(OPERATED) else None
+
+
+def _sizes(study: Study) -> dict[str, int | None]:
+    return {arm.regimen: arm.patients for arm in study.arms}
+
+
+def _patients(study: Study, figure: Figure) -> tuple[float, str]:
+    """The patients that a figure is of; where no size is printed, what hazard ratios imply, else an assumption."""
+    known = figure.patients or _sizes(study).get(str(figure.regimen))
+    if known is not None:
+        return known, ""
+    for other in study.figures:
+        of_arm = str(figure.regimen) in (other.regimen, other.comparator)
+        if other.measure == "hazard_ratio" and of_arm and other.interval and other.endpoint == OVERALL:
+            error = sampling.of_hazard_ratio(other.value or 1.0, other.interval, other.level).error
+            events, _ = sampling.events_of_ratio(error, 1.0, 1.0)
+            return events / sampling.SHARE_WITH_EVENT, "size from the interval of the hazard ratio"
+    return ASSUMED_PATIENTS, f"no size printed: {ASSUMED_PATIENTS} assumed"
+
+
+def arms_of(targets: list[Target]) -> Iterator[str]:
+    """The arms that are simulated, each once, in order."""
+    yield from dict.fromkeys(arm for target in targets for arm in target.arms)

@@ -1,0 +1,109 @@
+"""`calibrate` and `reproduce`: fit the pathway to the figures, and hold what it says against them."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hcc_sim.cli.options import CalibrationOption, SeedOption, TableFormat, TableFormatOption, in_format, whole
+from hcc_sim.cli.terminal import say, show, write
+from hcc_sim.errors import InputError, Problem, Problems
+
+if TYPE_CHECKING:
+    from hcc_sim.figures import Evidence
+    from hcc_sim.parameters import Calibration
+
+MOST_DRAWS, MOST_PATIENTS = 100_000, 1_000_000
+
+StudiesArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[STUDY]...", help="Studies by key; all, if none is named.")
+]
+
+
+def calibrate(
+    studies: StudiesArgument = None,
+    draws: Annotated[str | None, typer.Option("--draws", metavar="NUMBER", help="Joint draws.")] = None,
+    patients: Annotated[str | None, typer.Option("--patients", metavar="NUMBER", help="Patients in each arm.")] = None,
+    seed: SeedOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where the fit is written; by default fitted/ of the calibration."),
+    ] = None,
+    calibration: CalibrationOption = None,
+) -> None:
+    """Fit the pathway to the reported figures of all studies, or of some, and write draws with a ledger."""
+    from hcc_sim.calibration.fit import DRAWS, PATIENTS, SEED, fit, folder_of
+    from hcc_sim.calibration.fitted import FILES, write_fit
+    from hcc_sim.report.calibration import fit_report
+    from hcc_sim.scenario import HIGHEST_SEED
+
+    problems = Problems()
+    count = whole("--draws", draws, 2, MOST_DRAWS, problems) or DRAWS
+    size = whole("--patients", patients, 100, MOST_PATIENTS, problems) or PATIENTS
+    luck = whole("--seed", seed, 0, HIGHEST_SEED, problems)
+    problems.raise_if_any()
+    evidence, known = _all(calibration)
+    folder = out or folder_of(known)
+    if out is None and studies:
+        raise InputError(Problem("--out", None, "", "needed when studies are named: a fit of some is not that of all"))
+    if out is None and "_data" in folder.parts:
+        raise InputError(Problem("--out", None, "", "needed: the packaged calibration is not written to"))
+    if folder.exists() and not folder.is_dir():
+        raise InputError(Problem("--out", None, "", f"{folder} is not a folder; choose another name"))
+    luck = SEED if luck is None else luck
+    started = time.perf_counter()
+
+    def tell(text: str) -> None:
+        say(f"{time.perf_counter() - started:6.0f} s  {text}")
+
+    found = fit(known, evidence, studies or (), draws=count, patients=size, seed=luck, say=tell)
+    write_fit(folder, found, known, seed=luck, patients=size)
+    show(fit_report(found))
+    say(f"{', '.join(FILES)} in {folder}")
+
+
+def reproduce(
+    study: Annotated[str | None, typer.Option("--study", metavar="KEY", help="One study only.")] = None,
+    output: TableFormatOption = TableFormat.table,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Also write the table and a plot of it there.")
+    ] = None,
+    fitted: Annotated[
+        Path | None, typer.Option("--fitted", metavar="DIR", help="The fit; by default fitted/ of the calibration.")
+    ] = None,
+    calibration: CalibrationOption = None,
+) -> None:
+    """Simulate every figure from the fitted draws and show it beside the report."""
+    from hcc_sim.calibration.fit import folder_of, model_of
+    from hcc_sim.calibration.fitted import read_fit
+    from hcc_sim.calibration.reproduce import predict_draws, table
+    from hcc_sim.report.calibration import reproduce_report, row_dicts, write_reproduce
+
+    evidence, known = _all(calibration)
+    if study is not None and study not in evidence.studies:
+        from hcc_sim.errors import nearest
+
+        hint = nearest(study, evidence.studies)
+        raise InputError(Problem("--study", None, "", " ".join(filter(None, (f"unknown study '{study}'.", hint)))))
+    fit = read_fit(fitted or folder_of(known), known)
+    model = model_of(known, evidence, fit.studies, patients=fit.patients, seed=fit.seed)[0]
+    rows = table(model.targets, predict_draws(model, fit.z))
+    if study is not None:
+        rows = [row for row in rows if row.study == study]
+    if output is TableFormat.table:
+        show(reproduce_report(rows))
+    else:
+        write(in_format(row_dicts(rows), output))
+    if out is not None:
+        say(f"{', '.join(write_reproduce(out, rows))} in {out}")
+
+
+def _all(calibration: Path | None) -> tuple[Evidence, Calibration]:
+    from hcc_sim.figures import load_evidence
+    from hcc_sim.parameters import load_calibration
+
+    known = load_calibration(calibration)
+    return load_evidence(known.folder, known.sources), known

@@ -1,0 +1,165 @@
+"""The calibration on the screen and as a plot: reported against simulated, and what was learned from what."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from hcc_sim.calibration.fit import Fit
+from hcc_sim.calibration.reproduce import FAR, Row
+from hcc_sim.report.style import COLOURS, GREY, STYLE
+
+MOST_NAMED = 8
+
+
+def fit_report(fit: Fit) -> RenderableType:
+    """What a calibration found: size, quality of the draws, what was learned, what waits."""
+    verdicts = Counter(entry.verdict for entry in fit.ledger)
+    posterior = fit.posterior
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True, style="bold")
+    grid.add_column(overflow="fold")
+    lines = {
+        "Figures": f"{sum(t.fitted for t in fit.targets)} fitted, of {len({a for t in fit.targets for a in t.arms})} "
+        f"arms; {len(fit.left_out)} left out, each with its reason in fit.json",
+        "Objective": f"{fit.objective:.1f}: squares of {sum(t.fitted for t in fit.targets)} residuals and of all z",
+        "Draws": f"{len(posterior.draws)}, independent; {float(np.median(posterior.off)):.2f} prior standard "
+        f"deviations from their roots (median). Weighted to the exact posterior they would count as "
+        f"{posterior.effective:.1f}",
+        "Learned": ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items())),
+        "Time": f"{fit.seconds:.0f} s",
+    }
+    for label, text in lines.items():
+        grid.add_row(Text(label), Text(text))
+    learned: list[RenderableType] = [Text("Common to all, as far as something was learned:", style="bold")]
+    for entry in fit.ledger:
+        if ": " not in entry.name and entry.verdict != "prior only":
+            learned.append(Text.assemble((entry.name, "bold"), f"  {entry.verdict}"))
+            before = f"{entry.prior_median:.3g} ({entry.prior_low:.3g} to {entry.prior_high:.3g}) before"
+            after = f"{entry.posterior_median:.3g} ({entry.posterior_low:.3g} to {entry.posterior_high:.3g}) after"
+            told = f"{before}, {after}; most by {', '.join(entry.figures)}"
+            learned.append(Padding(Text(told), (0, 0, 0, 4)))
+    return Group(grid, "", *learned)
+
+
+def reproduce_report(rows: Sequence[Row]) -> RenderableType:
+    """Every figure beside its simulation, study by study, and how well all of them fit."""
+    parts: list[RenderableType] = []
+    for study, group in groupby(rows, key=lambda row: row.study):
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, title=study, title_justify="left")
+        for heading, width in (("reported", 18), ("simulated", 9), ("z", 6)):
+            table.add_column(heading, justify="right", width=width)
+        table.add_column("of", overflow="fold")
+        for row in group:
+            what = f"{row.endpoint}, {row.measure.replace('_', ' ')}; {row.arm}"
+            table.add_row(*map(Text, (_reported(row), *_simulated(row), what + _remark(row))))
+        parts += [table, ""]
+    parts.append(Text(quality(rows)))
+    return Group(*parts)
+
+
+def _remark(row: Row) -> str:
+    return "" if row.role == "fitted" else f" [{row.role}]"
+
+
+def _reported(row: Row) -> str:
+    span = f"{row.interval_low}-{row.interval_high}" if row.interval_low is not None else ""
+    if row.reported is None:
+        return span
+    return f"{row.reported} ({span})" if span else f"{row.reported}"
+
+
+def _simulated(row: Row) -> tuple[str, str]:
+    places = 2 if row.measure == "hazard_ratio" else 1
+    return f"{row.simulated:.{places}f}", f"{row.z:+.1f}" + ("" if row.inside else " !")
+
+
+def quality(rows: Sequence[Row]) -> str:
+    """Mean square of z, what lies far, hazard ratios inside their intervals."""
+    fitted = [row for row in rows if row.role == "fitted" and not math.isnan(row.z)]
+    if not fitted:
+        return "No figure was fitted."
+    far = [row for row in fitted if abs(row.z) > FAR]
+    ratios = [row for row in fitted if row.measure == "hazard_ratio"]
+    text = f"{len(fitted)} fitted figures, mean z squared {np.mean([row.z**2 for row in fitted]):.2f}"
+    text += f"; {len(far)} beyond {FAR:g}" + (f" ({', '.join(row.study for row in far)})" if far else "")
+    return text + f"; {sum(bool(row.inside) for row in ratios)} of {len(ratios)} hazard ratios inside their intervals."
+
+
+def row_dicts(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """For programs; `inside` is true, false or empty."""
+    return [row._asdict() | {"inside": None if row.inside is None else str(row.inside).lower()} for row in rows]
+
+
+# --- the plot ---------------------------------------------------------------------------------------------------------
+
+KINDS: Mapping[str, tuple[str, str]] = {
+    "medians, months": ("median", "o"),
+    "hazard ratios": ("hazard_ratio", "s"),
+    "shares and survival, %": ("proportion", "^"),
+}
+
+
+def reproduce_plot(rows: Sequence[Row]) -> Figure:
+    """Reported against simulated, a panel for each kind of figure, with the line of equality."""
+    plot = Figure(figsize=(10.5, 4.2), layout="constrained")
+    axes = plot.subplots(1, len(KINDS))
+    for ax, (title, (kind, marker)) in zip(axes, KINDS.items(), strict=True):
+        shown = [row for row in rows if row.reported is not None and _kind(row) == kind and not math.isnan(row.z)]
+        for role, colour in (("fitted", COLOURS[0]), ("checked", COLOURS[2]), ("excluded", GREY)):
+            some = [row for row in shown if row.role == role]
+            near = [row for row in some if abs(row.z) <= FAR]
+            far = [row for row in some if abs(row.z) > FAR]
+            ax.scatter(
+                [r.reported for r in near], [r.simulated for r in near], s=16, marker=marker, color=colour, label=role
+            )
+            ax.scatter(
+                [r.reported for r in far], [r.simulated for r in far], s=24, marker=marker, facecolors="none",
+                edgecolors=COLOURS[1],
+            )  # fmt: skip
+            for row in sorted(far, key=lambda row: -abs(row.z))[:MOST_NAMED]:
+                ax.annotate(row.study, (row.reported, row.simulated), textcoords="offset points", xytext=(4, 4))
+        if kind != "proportion":
+            ax.set_xscale("log")
+            ax.set_yscale("log")
+        ends = [value for row in shown for value in (row.reported, row.simulated) if value]
+        if ends:
+            ax.plot([min(ends), max(ends)], [min(ends), max(ends)], color=GREY, linewidth=0.8, zorder=0)
+        ax.set_title(title)
+        ax.set_xlabel("reported")
+        ax.set_ylabel("simulated")
+    return plot
+
+
+def _kind(row: Row) -> str:
+    return "proportion" if row.measure in ("proportion", "survival_at") else row.measure
+
+
+def write_reproduce(folder: Path, rows: Sequence[Row]) -> list[str]:
+    """Write `reproduce.csv`, `.svg` and `.png`; the names of the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, Row._fields, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(row_dicts(rows))
+    (folder / "reproduce.csv").write_text(text.getvalue(), encoding="utf-8")
+    with mpl.rc_context(STYLE):
+        plot = reproduce_plot(rows)
+        plot.savefig(folder / "reproduce.svg", metadata={"Date": None})
+        plot.savefig(folder / "reproduce.png", dpi=150)
+    return ["reproduce.csv", "reproduce.svg", "reproduce.png"]

@@ -1,0 +1,339 @@
+"""Finding the most probable point and drawing around it: closed forms, figures without error, files, refusals."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hcc_sim.calibration.fit import Fit, fit, hash_of, model_of, sizes_of
+from hcc_sim.calibration.fitted import DRAWS, FILES, SUMMARY, read_fit, write_fit
+from hcc_sim.calibration.model import Differences, Model
+from hcc_sim.calibration.posterior import draw_posterior
+from hcc_sim.calibration.prior import CENTRAL
+from hcc_sim.calibration.reproduce import Row, predict_draws, table
+from hcc_sim.calibration.sampling import Reading
+from hcc_sim.calibration.solve import Search
+from hcc_sim.calibration.statistics import Predicted
+from hcc_sim.cli import main
+from hcc_sim.errors import InputError
+from hcc_sim.figures import Evidence, load_evidence
+from hcc_sim.parameters import Calibration, load_calibration
+
+CALIBRATION = Path(__file__).parents[1] / "calibration"
+STUDIES = ("launch", "reflect")
+
+
+@pytest.fixture(scope="module")
+def known() -> Calibration:
+    return load_calibration(CALIBRATION)
+
+
+@pytest.fixture(scope="module")
+def evidence(known: Calibration) -> Evidence:
+    return load_evidence(CALIBRATION, known.sources)
+
+
+@pytest.fixture(scope="module")
+def small(known: Calibration, evidence: Evidence) -> Fit:
+    return fit(known, evidence, ("launch",), draws=6, patients=400, seed=3)
+
+
+# --- a model of which everything is known -----------------------------------------------------------------------------
+
+
+class Straight:
+    """Predictions A z + b + c z^2 of the targets of a real model."""
+
+    def __init__(self, targets, matrix, start, bend=0.0):
+        self.targets, self.matrix, self.start, self.bend = targets, matrix, start, bend
+        self.unknowns = [type("U", (), {"owner": "", "name": str(i)})() for i in range(matrix.shape[1])]
+
+    def predict(self, z):
+        working = self.matrix @ z + self.start + self.bend * (self.matrix @ z) ** 2
+        return [Predicted(float(x), float(x)) for x in working]
+
+    def predict_all(self, points):
+        return [self.predict(z) for z in points]
+
+    def differentiate(self, z, active=None):
+        slope = self.matrix * (1.0 + 2.0 * self.bend * (self.matrix @ z))[:, None]
+        return Differences(np.array([p.working for p in self.predict(z)]), slope, np.zeros_like(slope))
+
+
+def straight(known: Calibration, evidence: Evidence, bend: float = 0.0) -> tuple[Straight, Search]:
+    targets = [t for t in model_of(known, evidence, ("launch",), patients=100, seed=1)[0].targets if t.fitted]
+    numbers = np.random.Generator(np.random.PCG64(5))
+    errors = np.array([target.reading.error for target in targets])
+    matrix = numbers.normal(0, 0.3, (len(targets), 4)) * errors[:, None]
+    start = np.array([target.reading.value for target in targets]) + numbers.normal(0, 1.0, len(targets)) * errors
+    model = Straight(targets, matrix, start, bend)
+    return model, Search(model, sizes_of(evidence))
+
+
+def closed_form(model: Straight, search: Search) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance of the posterior of a straight model."""
+    slope = search.whiten(model.matrix)
+    covariance = np.linalg.inv(np.eye(4) + slope.T @ slope)
+    return covariance @ slope.T @ search.whiten(search.observed - model.start), covariance
+
+
+def test_the_most_probable_point_of_a_straight_model(known: Calibration, evidence: Evidence):
+    model, search = straight(known, evidence)
+    mean, _ = closed_form(model, search)
+    assert search.run(np.zeros(4)).z == pytest.approx(mean, abs=0.03)  # the search ends with gains below 0.05
+
+
+def test_draws_of_a_straight_model_are_exact(known: Calibration, evidence: Evidence):
+    model, search = straight(known, evidence)
+    mean, covariance = closed_form(model, search)
+    told = np.ones(4, dtype=bool)
+    posterior = draw_posterior(search, search.at(mean), told, 4000, seed=11)
+    band = 4.0 * np.sqrt(np.diag(covariance) / 4000)
+    assert band.max() < 0.06
+    assert (np.abs(posterior.draws.mean(axis=0) - mean) < band).all()
+    found = np.cov(posterior.draws.T)
+    sd = np.sqrt(np.diag(covariance))
+    assert np.abs(found / np.outer(sd, sd) - covariance / np.outer(sd, sd)).max() < 4.0 * math.sqrt(2.0 / 4000)
+    assert posterior.effective == pytest.approx(4000, rel=1e-6)
+    assert posterior.off.max() < 1e-10
+    assert posterior.covariance == pytest.approx(covariance, rel=1e-8)
+    wrong = np.eye(4)  # the prior's covariance, as if nothing had been seen
+    assert np.abs(found - wrong).max() > 0.2
+
+
+def test_draws_of_a_bent_model_lie_at_their_roots_and_weights_tell(known: Calibration, evidence: Evidence):
+    _, search = straight(known, evidence, bend=0.3)
+    best = search.run(np.zeros(4))
+    posterior = draw_posterior(search, best, np.ones(4, dtype=bool), 400, seed=11)
+    assert np.quantile(posterior.off, 0.9) < 0.1
+    assert 1.0 <= posterior.effective < 399.0
+
+
+def test_a_target_that_nobody_tells_of_says_nothing(known: Calibration, evidence: Evidence):
+    model, search = straight(known, evidence)
+    before = search.residuals(np.zeros(4), model.start)
+    silent = model.start.copy()
+    silent[-1] = math.nan
+    after = search.residuals(np.zeros(4), silent)
+    assert np.isfinite(after).all()
+    assert after[-1] != before[-1]
+
+
+# --- figures without sampling error -----------------------------------------------------------------------------------
+
+
+def test_figures_without_error_are_met(known: Calibration, evidence: Evidence):
+    """What a known truth shows, reported to a hundredth of the usual error: medians within 0.5%, shares 0.3 points."""
+    model, _ = model_of(known, evidence, ("launch",), patients=2000, seed=9)
+    numbers = np.random.Generator(np.random.PCG64(2))
+    truth = numbers.normal(0.0, 0.5, len(model.unknowns))
+    told = model.predict(truth)
+    targets = [
+        replace(target, reading=Reading(p.working, 0.01, target.reading.scale, "interval"))
+        for target, p in zip(model.targets, told, strict=True)
+        if target.figure.measure in ("median", "proportion")
+    ]
+    exact = replace(model, targets=targets)
+    search = Search(exact, {})
+    found = search.run(np.zeros(len(exact.unknowns)), rounds=4)
+    for target, p in zip(targets, found.predicted, strict=True):
+        off = p.working - target.reading.value
+        if target.figure.measure == "median":
+            assert abs(math.expm1(off)) < 0.005, target.figure.id
+        else:
+            share = 1.0 / (1.0 + math.exp(-p.working)) - 1.0 / (1.0 + math.exp(-target.reading.value))
+            assert abs(share) < 0.003, target.figure.id
+
+
+# --- the model --------------------------------------------------------------------------------------------------------
+
+
+def test_arms_of_one_regimen_share_part_of_what_is_theirs(known: Calibration, evidence: Evidence):
+    model, _ = model_of(known, evidence, STUDIES, patients=100, seed=1)
+    z = np.zeros(len(model.unknowns))
+    shared = next(i for i, u in enumerate(model.unknowns) if u.name == "lenvatinib: response.probability")
+    z[shared] = 1.0
+    moved = {
+        arm: model.values(z, arm)["response.probability"] != model.values(0 * z, arm)["response.probability"]
+        for arm in model.arms
+    }
+    assert moved == {
+        "launch/tace+lenvatinib": False,
+        "launch/lenvatinib": True,
+        "reflect/lenvatinib": True,
+        "reflect/sorafenib": False,
+    }
+
+
+def test_every_quantity_has_a_standard_normal_prior(known: Calibration, evidence: Evidence):
+    model, _ = model_of(known, evidence, STUDIES, patients=100, seed=1)
+    for quantity in model.quantities:
+        assert sum(weight**2 for weight in quantity.weights) == pytest.approx(1.0)
+    assert sorted(p for q in model.quantities for p in set(q.places))[0] == 0
+    assert {p for q in model.quantities for p in q.places} == set(range(len(model.unknowns)))
+
+
+def test_study_effects_change_their_study_alone(known: Calibration, evidence: Evidence):
+    model, _ = model_of(known, evidence, STUDIES, patients=100, seed=1)
+    z = np.zeros(len(model.unknowns))
+    z[next(i for i, u in enumerate(model.unknowns) if u.name == "launch: study.death_factor")] = CENTRAL
+    name = "death.median_after_progression"
+    assert model.values(z, "launch/lenvatinib")[name] == pytest.approx(
+        2.5 * model.values(0 * z, "launch/lenvatinib")[name]
+    )
+    assert model.values(z, "reflect/lenvatinib")[name] == model.values(0 * z, "reflect/lenvatinib")[name]
+
+
+def test_slopes_are_those_of_the_predictions(known: Calibration, evidence: Evidence):
+    model, _ = model_of(known, evidence, ("launch",), patients=3000, seed=1)
+    place = next(i for i, u in enumerate(model.unknowns) if u.name == "launch/lenvatinib: response.probability")
+    active = np.zeros(len(model.unknowns), dtype=bool)
+    active[place] = True
+    z = np.zeros(len(model.unknowns))
+    slope = model.differentiate(z, active).slope[:, place]
+    up, down = z.copy(), z.copy()
+    up[place], down[place] = 0.2, -0.2
+    by_hand = [(a.working - b.working) / 0.4 for a, b in zip(model.predict(up), model.predict(down), strict=True)]
+    assert slope == pytest.approx(by_hand)
+    share = next(i for i, t in enumerate(model.targets) if t.figure.id == "launch.orr.proportion.lenvatinib.mrecist")
+    assert slope[share] > 0.3
+    assert not model.differentiate(z, active).slope[:, :place].any()
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def copy_of_calibration(folder: Path) -> Calibration:
+    shutil.copytree(CALIBRATION, folder / "calibration", ignore=shutil.ignore_patterns("fitted"))
+    return load_calibration(folder / "calibration")
+
+
+def test_a_fit_is_read_as_it_was_written(small: Fit, known: Calibration, tmp_path: Path):
+    write_fit(tmp_path, small, known, seed=3, patients=400)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FILES)
+    back = read_fit(tmp_path, known)
+    assert back.z == pytest.approx(small.posterior.draws, abs=0)
+    assert (back.seed, back.patients, back.studies) == (3, 400, ["launch"])
+    assert dict(back.base) == small.base
+    name = "launch/lenvatinib: response.probability"
+    quantity = next(q for q in small.quantities if q.name == name)
+    assert back.draws[name] == pytest.approx([quantity.value(z) for z in small.posterior.draws], abs=0)
+
+
+def test_a_fit_that_is_stale_torn_or_not_there_is_refused(small: Fit, tmp_path: Path):
+    mine = copy_of_calibration(tmp_path)
+    place = tmp_path / "fit"
+    with pytest.raises(InputError, match=r"holds no fit .*hcc-sim calibrate"):
+        read_fit(place, mine)
+    write_fit(place, small, mine, seed=3, patients=400)
+    read_fit(place, mine)
+    for file, old, new in (
+        ("figures/launch.yaml", "value: 17.8\n", "value: 17.9\n"),
+        ("priors.yaml", "low: 6 weeks", "low: 5 weeks"),
+        ("parameters.yaml", "value: 0.85\n", "value: 0.86\n"),
+    ):
+        path = mine.folder / file
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+        with pytest.raises(InputError, match="is stale"):
+            read_fit(place, load_calibration(mine.folder))
+        path.write_text(text, encoding="utf-8")
+    read_fit(place, load_calibration(mine.folder))
+    whole = (place / DRAWS).read_bytes()
+    (place / DRAWS).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="cannot be read"):
+        read_fit(place, mine)
+    (place / DRAWS).write_bytes(whole)
+    summary = json.loads((place / SUMMARY).read_text(encoding="utf-8"))
+    (place / SUMMARY).write_text(json.dumps(summary | {"hash": "0"}), encoding="utf-8")
+    with pytest.raises(InputError, match="different fits"):
+        read_fit(place, mine)
+
+
+def test_the_same_seed_gives_the_same_draws(small: Fit, known: Calibration, evidence: Evidence):
+    again = fit(known, evidence, ("launch",), draws=6, patients=400, seed=3)
+    assert np.array_equal(again.posterior.draws, small.posterior.draws)
+    assert hash_of(known) == hash_of(load_calibration(CALIBRATION))
+
+
+# --- reported against simulated ---------------------------------------------------------------------------------------
+
+
+def test_rows_tell_distance_and_whether_inside(small: Fit, known: Calibration, evidence: Evidence):
+    model, _ = model_of(known, evidence, ("launch",), patients=400, seed=3)
+    rows = {
+        row.measure + row.arm + row.endpoint: row
+        for row in table(model.targets, predict_draws(model, small.posterior.draws))
+    }
+    assert len(rows) > 8
+    median = rows["mediantace+lenvatiniboverall survival"]
+    assert (median.reported, median.interval_low, median.interval_high, median.interval_level) == (17.8, 16.1, 19.5, 95)
+    assert median.inside == (16.1 <= median.simulated <= 19.5)
+    assert median.z == pytest.approx(math.log(median.simulated / 17.8) / (math.log(19.5 / 16.1) / 3.92), abs=0.02)
+    share = rows["proportiontace+lenvatinibresection"]
+    assert share.interval_low is None
+    assert share.inside == (abs(share.z) <= 1.96)
+    count = rows["counttace+lenvatinib, operatedcomplete pathological response"]
+    assert 0 < count.simulated < 26
+    assert all(row.role == "fitted" and math.isfinite(row.z) and row.mc_se >= 0 for row in rows.values())
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("fit") / "of launch"
+    assert main(["calibrate", "launch", "--draws", "4", "--patients", "300", "--seed", "0", "--out", str(folder)]) == 0
+    return folder
+
+
+def test_reproduce_has_exactly_these_columns(place: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    assert main(["reproduce", "--fitted", str(place), "--format", "csv", "--out", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert list(rows[0]) == list(Row._fields) == [
+        "study", "endpoint", "measure", "arm", "reported", "interval_low", "interval_high", "interval_level",
+        "simulated", "mc_se", "z", "inside", "role", "status", "flag",
+    ]  # fmt: skip
+    assert {row["inside"] for row in rows} <= {"true", "false", ""}
+    assert (tmp_path / "reproduce.csv").read_text(encoding="utf-8") == out
+    assert (tmp_path / "reproduce.png").stat().st_size > 10_000
+    assert main(["reproduce", "--fitted", str(place), "--study", "launch"]) == 0
+    assert "hazard ratios inside their intervals" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["calibrate", "lanch", "--out", "x"], "Did you mean 'launch'?"),
+        (["calibrate", "storm", "--out", "x"], "no figure of it can be fitted: waits for patients who start otherwise"),
+        (["calibrate", "launch"], "--out: needed when studies are named"),
+        (["calibrate", "launch", "--draws", "1", "--patients", "5", "--out", "x"], "--patients: given 5"),
+        (["reproduce", "--study", "lanch"], "Did you mean 'launch'?"),
+        (["reproduce", "--fitted", "nowhere"], "holds no fit"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_and_nothing_is_written(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert told in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_needs_no_more_than_its_targets(known: Calibration, evidence: Evidence):
+    model, left = model_of(known, evidence, patients=100, seed=1)
+    assert isinstance(model, Model)
+    assert len(model.targets) > 200
+    assert all(one.why for one in left)
