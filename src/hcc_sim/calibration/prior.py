@@ -57,7 +57,15 @@ def load_priors(folder: Path, parameters: Parameters) -> dict[str, Prior]:
     """
     problems = Problems()
     document = read_yaml(folder / PRIORS)
-    found = {item.name: prior for item in Item(document, (), problems).items() if (prior := _read(item, parameters))}
+    found: dict[str, Prior] = {}
+    for item in Item(document, (), problems).items():
+        prior = _read(item, parameters)
+        if prior is None:
+            continue
+        twice = next((o.name for o in found.values() if prior.parameter and o.parameter == prior.parameter), None)
+        if twice is not None:
+            item.problem(f"sets '{prior.parameter}', which '{twice}' sets already; keep one of them")
+        found[prior.name] = prior
     problems.raise_if_any()
     named = {prior.parameter for prior in found.values()}
     for name, parameter in parameters.items():
@@ -74,11 +82,20 @@ def _read(item: Item, parameters: Parameters) -> Prior | None:
     if name and name not in parameters:
         item.problem(parameters.unknown(name), *(["parameter"] if "parameter" in item.data else []))
         return None
+    if "unit" in item.data and (name or item.name in parameters):
+        item.problem(f"the unit is that of the parameter, '{parameters[name or item.name].unit}'; leave it out", "unit")
+        return None
     unit = item.one_of("unit", tuple(UNITS)) if "unit" in item.data else parameters[name].unit
     if not unit:
         return None
-    reader = Parameter(item.name, math.nan, unit, "assumed", "")
+    bounds = parameters[name].bounds if name else (-math.inf, math.inf)
+    reader = Parameter(item.name, math.nan, unit, "assumed", "", bounds=bounds)
     distribution = read_distribution(item, reader, math.nan)
+    if distribution is not None and distribution.family == "beta":
+        try:
+            beta_of_interval(distribution.low, distribution.high)
+        except ValueError as error:
+            item.problem(str(error), "distribution")
     return Prior(item.name, name, distribution, item.text("reason")) if distribution else None
 
 
@@ -135,10 +152,12 @@ def beta_of_interval(low: float, high: float) -> tuple[float, float]:
         a, b = np.exp(log_shapes)
         return special.betainc(a, b, [low, high]) - np.array([0.025, 0.975])
 
+    if not 0.0 < low < high < 1.0:
+        raise ValueError(f"no beta distribution has the central 95% interval {low} to {high}")
     mean, spread = 0.5 * (low + high), (high - low) / (2.0 * CENTRAL)
     size = max(mean * (1.0 - mean) / spread**2 - 1.0, 0.5)
     found = optimize.root(off, np.log([mean * size, (1.0 - mean) * size]), tol=1e-12)
-    if not found.success or np.abs(off(found.x)).max() > 1e-8:
+    if not np.abs(off(found.x)).max() <= 1e-8:  # scipy doubts roots that it has met exactly
         raise ValueError(f"no beta distribution has the central 95% interval {low} to {high}")
     a, b = np.exp(found.x)
     return float(a), float(b)

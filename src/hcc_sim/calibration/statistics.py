@@ -254,6 +254,8 @@ def contrast(times: Times) -> Statistic:
 def _contrast(times: Times, values: Values, arm: Arm, versus: Arm) -> Predicted:
     observed = [_followed(*times(one), values["trial.follow_up"]) for one in (arm, versus)]
     found = hazard_ratio(*observed[0], *observed[1])
+    if not math.isfinite(found.log_ratio):  # too few events to tell
+        return Predicted(math.nan, math.nan)
     return Predicted(found.log_ratio, math.exp(found.log_ratio))
 
 

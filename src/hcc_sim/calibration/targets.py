@@ -108,28 +108,41 @@ def targets_of(evidence: Evidence) -> tuple[list[Target], list[LeftOut]]:
                 told.append(target)
                 continue
             kept, other = told[same], target
-            if other.figure.interval is not None and kept.figure.interval is None:
+            if _tells_more(other.figure, kept.figure):
                 kept, other = other, kept
             told[same] = kept
             left.append(LeftOut(study.study, other.figure, f"counts once, as {kept.figure.id}"))
-        found += _with_reference(told)
+        found += _with_reference(told, left)
     return found, left
 
 
 def _tells_the_same(a: Figure, b: Figure) -> bool:
-    fields = ("regimen", "comparator", "endpoint", "measure", "time_months", "subset", "value")
-    return a.value is not None and all(getattr(a, field) == getattr(b, field) for field in fields)
+    """One number told twice: all alike, with one criterion or none stated in one of the places."""
+    fields = ("regimen", "comparator", "endpoint", "measure", "unit", "time_months", "subset", "value")
+    criteria = {a.criterion, b.criterion} - {None, "not stated"}
+    return a.value is not None and len(criteria) < 2 and all(getattr(a, f) == getattr(b, f) for f in fields)
 
 
-def _with_reference(targets: list[Target]) -> list[Target]:
-    """Arms of which only the operated are told borrow the therapy of the reference arm."""
+def _tells_more(a: Figure, b: Figure) -> bool:
+    """Of one number told twice: the one with an interval, then the one with a criterion."""
+    return _told(a) > _told(b)
+
+
+def _told(figure: Figure) -> tuple[bool, bool]:
+    return figure.interval is not None, figure.criterion not in (None, "not stated")
+
+
+def _with_reference(targets: list[Target], left: list[LeftOut]) -> Iterator[Target]:
+    """Arms of which only the operated are told borrow the therapy of the reference arm; contrasts of such cannot."""
     with_therapy = {arm for target in targets if not target.of_operated for arm in target.arms}
-    return [
-        target
-        if set(target.arms) <= with_therapy
-        else replace(target, arm=REFERENCE, note="; ".join(filter(None, (target.note, f"converted as in {REFERENCE}"))))
-        for target in targets
-    ]
+    for target in targets:
+        if set(target.arms) <= with_therapy:
+            yield target
+        elif target.versus is not None:
+            left.append(LeftOut(target.study, target.figure, "a contrast of operated patients, therapy not told"))
+        else:
+            note = "; ".join(filter(None, (target.note, f"converted as in {REFERENCE}")))
+            yield replace(target, arm=REFERENCE, note=note)
 
 
 def _target(study: Study, figure: Figure) -> Target | str:
@@ -146,7 +159,10 @@ def _target(study: Study, figure: Figure) -> Target | str:
         elsewhere = one is not None and not one.startswith(OPERATED) and one.split(" ")[0] in NOT_STARTED_ON_THERAPY
         if elsewhere and not borrowed:
             return f"waits for patients who start otherwise ({one})"
-    read = _reader(study, figure)
+    try:
+        read = _reader(study, figure)
+    except (ValueError, ZeroDivisionError) as error:
+        return f"tells no error: {error}"
     if isinstance(read, str):
         return read
     statistic, reading, note = read
@@ -221,7 +237,7 @@ def _median(study: Study, figure: Figure) -> Read | str:
     factor = MONTHS_IN[str(figure.unit)]
     ends = [None if end is None else end * factor for end in figure.interval or (None, None)]
     if figure.value is None:
-        reading = _middle(ends, math.log)
+        reading = _middle(ends, "log")
         if reading is None:
             return ONE_END
         return _typical(figure, times, math.exp(reading.value), 1.0), reading, SPAN
@@ -246,7 +262,8 @@ def _landmark(study: Study, figure: Figure) -> Read | str:
         return times
     at = figure.time_months or 0.0
     if figure.value is None:
-        reading = _middle([None if end is None else end / 100.0 for end in figure.interval or ()], _log_minus_log)
+        shares = [None if end is None else end / 100.0 for end in figure.interval or ()]
+        reading = _middle(shares, "complementary log-log")
         return ONE_END if reading is None else (statistics.landmark(times, at), reading, SPAN)
     patients, note = _patients(study, figure)
     reading = sampling.of_survival_at(figure.value, patients, interval=figure.interval, level=figure.level)
@@ -257,16 +274,25 @@ SPAN = "a span over series: its middle, half its width as error"
 ONE_END = "one end of a range only"
 
 
-def _log_minus_log(survival: float) -> float:
-    return math.log(-math.log(survival))
+def _middle(ends: Sequence[float | None], scale: sampling.Scale) -> Reading | None:
+    """A span over several series on a working scale: its middle, with half its width as error.
 
-
-def _middle(ends: Sequence[float | None], scale: Callable[[float], float]) -> Reading | None:
-    """A span over several series on a working scale: its middle, with half its width as error."""
-    known = [scale(end) for end in ends if end is not None]
+    Raises:
+        ValueError: an end out of range, or no width.
+    """
+    known = [TO_SCALE[scale](end) for end in ends if end is not None]
     if len(known) != 2:
         return None
-    return Reading(0.5 * sum(known), 0.5 * abs(known[1] - known[0]), "log", "interval")
+    if known[0] == known[1]:
+        raise ValueError("a range without width")
+    return Reading(0.5 * sum(known), 0.5 * abs(known[1] - known[0]), scale, "interval")
+
+
+TO_SCALE: Mapping[sampling.Scale, Callable[[float], float]] = {
+    "log": math.log,
+    "logit": lambda share: math.log(share / (1.0 - share)),
+    "complementary log-log": lambda survival: math.log(-math.log(survival)),
+}
 
 
 def _ratio(study: Study, figure: Figure) -> Read | str:
@@ -315,14 +341,17 @@ def _share(study: Study, figure: Figure) -> Read | str:
         return f"of a part of the arm ({figure.subset})"
     if figure.measure == "range":
         ends = [None if end is None else end / 100.0 for end in figure.interval or ()]
-        reading = _middle(ends, lambda share: math.log(share / (1.0 - share)))
+        reading = _middle(ends, "logit")
         return ONE_END if reading is None else (statistic, reading, SPAN)
     patients, note = _patients(study, figure)
-    if figure.measure == "count":
+    if figure.endpoint in OF_OPERATED:
         operated = _operated(study, figure)
-        if operated is None:
+        if figure.measure == "count" and operated is None:
             return "a count without the number of patients that it is of"
-        return statistic, sampling.of_proportion(operated, count=figure.value), f"of {operated:g} who were operated"
+        if operated is not None:
+            patients, note = operated, f"of {operated:g} who were operated"
+    if figure.measure == "count":
+        return statistic, sampling.of_proportion(patients, count=figure.value), note
     if figure.endpoint == "objective response" and figure.criterion == "not stated":
         note = "; ".join(filter(None, (note, "criterion not stated, taken as mRECIST")))
     return statistic, sampling.of_proportion(patients, percent=figure.value), note

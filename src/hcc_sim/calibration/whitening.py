@@ -15,6 +15,9 @@ from hcc_sim.calibration.targets import SHAPES, Target
 
 Floats = NDArray[np.float64]
 
+SHARED_BY_TELLINGS = 0.95
+"""Share of the variance that two tellings of one hazard ratio have in common (assumed; 1 would be singular)."""
+
 ADJUSTED_DISCREPANCY = 0.1
 """Added to the error of a log hazard ratio that is adjusted, for the medians beside it are not (assumed)."""
 
@@ -23,9 +26,14 @@ def covariance_of(targets: Sequence[Target], sizes: Mapping[str, float]) -> Floa
     """Covariance (T, T) of the readings of all targets; sizes: arm -> patients, equal where not known."""
     covariance = np.diag([_error(target) ** 2 for target in targets])
     for ratios in _trials(targets).values():
-        medians = {t.arm: i for i, t in enumerate(targets) if _is_median_of(t, targets[ratios[0]])}
+        medians = {t.arm: i for i, t in reversed(list(enumerate(targets))) if _is_median_of(t, targets[ratios[0]])}
         control = medians.get(str(targets[ratios[0]].versus))
-        known = [(number, medians[targets[number].arm]) for number in ratios if targets[number].arm in medians]
+        by_arm: dict[str, int] = {}
+        again = []  # a ratio of the same two arms told once more
+        for number in ratios:
+            if targets[number].arm in medians and by_arm.setdefault(targets[number].arm, number) != number:
+                again.append(number)
+        known = [(number, medians[arm]) for arm, number in by_arm.items()]
         if control is None or not known:
             continue
         block = _block([targets[m] for _, m in known], targets[control], [targets[r] for r, _ in known], sizes)
@@ -33,7 +41,18 @@ def covariance_of(targets: Sequence[Target], sizes: Mapping[str, float]) -> Floa
         kept = np.diag(covariance)[places]
         block[np.diag_indices(len(places))] = kept
         covariance[np.ix_(places, places)] = block
+        for number in again:
+            _tell_again(covariance, by_arm[targets[number].arm], number, places)
     return covariance
+
+
+def _tell_again(covariance: Floats, first: int, number: int, places: Sequence[int]) -> None:
+    """A second ratio of the same patients shares with all others what the first does, and most of its own error."""
+    own = min(covariance[first, first], covariance[number, number])
+    scale = np.sqrt(own / covariance[first, first])
+    others = [place for place in places if place != first]
+    covariance[number, others] = covariance[others, number] = scale * covariance[first, others]
+    covariance[number, first] = covariance[first, number] = SHARED_BY_TELLINGS * own
 
 
 def _error(target: Target) -> float:
@@ -51,8 +70,9 @@ def _trials(targets: Sequence[Target]) -> dict[tuple[str | None, str], list[int]
 
 
 def _is_median_of(target: Target, ratio: Target) -> bool:
-    same = target.figure.endpoint == ratio.figure.endpoint and target.study == ratio.study
-    return same and target.figure.measure == "median" and target.versus is None
+    fields = ("endpoint", "subset")
+    same = all(getattr(target.figure, field) == getattr(ratio.figure, field) for field in fields)
+    return same and target.study == ratio.study and target.figure.measure == "median" and target.versus is None
 
 
 def _block(treated: Sequence[Target], control: Target, ratios: Sequence[Target], sizes: Mapping[str, float]) -> Floats:

@@ -32,13 +32,19 @@ def hazard_ratio(months: Floats, events: Flags, versus_months: Floats, versus_ev
         versus_months, versus_events: the same of the second group.
 
     Returns:
-        Log ratio and error are infinite where one group has no event, NaN where neither has one.
+        Log ratio and error are infinite where the likelihood rises for ever (nobody of the other group is at risk when
+        a group has its events, or it has none), NaN where that holds both ways.
+
+    Raises:
+        ArithmeticError: the search did not end, which no data should bring about.
     """
     counts = int(np.count_nonzero(events)), int(np.count_nonzero(versus_events))
     if not sum(counts):
         return HazardRatio(math.nan, math.nan, counts)
-    if not all(counts):
-        return HazardRatio(math.copysign(math.inf, counts[0] - counts[1]), math.inf, counts)
+    up = _never_against(versus_months[versus_events], months)
+    down = _never_against(months[events], versus_months)
+    if up or down:
+        return HazardRatio(math.nan if up and down else math.inf if up else -math.inf, math.inf, counts)
     at, first, second = _at_risk(months, versus_months, np.concatenate((months[events], versus_months[versus_events])))
     beta = math.log((counts[0] / first.sum()) / (counts[1] / second.sum()))
     for _ in range(MOST_STEPS):
@@ -48,8 +54,13 @@ def hazard_ratio(months: Floats, events: Flags, versus_months: Floats, versus_ev
         step = score / information
         beta += min(max(step, -1.0), 1.0)
         if abs(step) < PRECISION:
-            break
-    return HazardRatio(beta, 1.0 / math.sqrt(information), counts)
+            return HazardRatio(beta, 1.0 / math.sqrt(information), counts)
+    raise ArithmeticError(f"no hazard ratio found after {MOST_STEPS} steps")
+
+
+def _never_against(events: Floats, others: Floats) -> bool:
+    """No event of a group happens while anybody of the others is at risk: nothing speaks for its hazard."""
+    return not len(events) or not len(others) or float(events.min()) > float(others.max())
 
 
 def _at_risk(months: Floats, versus_months: Floats, deaths: Floats) -> tuple[Floats, Floats, Floats]:
