@@ -12,16 +12,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from hcc_sim.calibration.fit import Fit, fit, hash_of, model_of, sizes_of
 from hcc_sim.calibration.fitted import DRAWS, FILES, SUMMARY, read_fit, write_fit
+from hcc_sim.calibration.left_out import log_score
 from hcc_sim.calibration.model import Differences, Model
 from hcc_sim.calibration.posterior import draw_posterior
 from hcc_sim.calibration.prior import CENTRAL
 from hcc_sim.calibration.reproduce import Row, predict_draws, table
 from hcc_sim.calibration.sampling import Reading
+from hcc_sim.calibration.shapes import shapes_of
 from hcc_sim.calibration.solve import Search
 from hcc_sim.calibration.statistics import Predicted
+from hcc_sim.calibration.three_ways import three_ways
 from hcc_sim.cli import main
 from hcc_sim.errors import InputError
 from hcc_sim.figures import Evidence, load_evidence
@@ -337,3 +341,40 @@ def test_a_model_needs_no_more_than_its_targets(known: Calibration, evidence: Ev
     assert isinstance(model, Model)
     assert len(model.targets) > 200
     assert all(one.why for one in left)
+
+
+# --- without the study ------------------------------------------------------------------------------------------------
+
+
+def test_a_ratio_is_predicted_without_its_study(small: Fit):
+    """One study alone: what is left are the priors, which know no effect and say so with a wide interval."""
+    assert {one.figure for one in small.without_study} == {"launch.os.hazard_ratio", "launch.pfs.hazard_ratio"}
+    for one in small.without_study:
+        assert abs(one.mean) < 4.0 * one.sd / math.sqrt(40)
+        assert one.sd > 3.0 * one.error
+        assert one.score == pytest.approx(log_score(one.observed, one.mean, one.sd))
+
+
+def test_log_scores_are_normal_densities():
+    assert log_score(0.3, 0.1, 0.4) == pytest.approx(stats.norm.logpdf(0.3, 0.1, 0.4))
+
+
+def test_hazard_ratios_three_ways(known: Calibration, evidence: Evidence, small: Fit):
+    rows = {row.figure: row for row in three_ways(evidence, small.without_study)}
+    launch = rows["launch.pfs.hazard_ratio"]
+    typical = shapes_of(evidence, "progression-free survival").typical.mean
+    assert launch.one_shape == pytest.approx((6.4 / 10.6) ** typical)
+    assert launch.one_shape_inside is False
+    assert launch.without_study is not None
+    assert rows["stah.os.hazard_ratio"].without_study is None
+    inside = [row.one_shape_inside for row in rows.values() if row.one_shape_inside is not None]
+    assert (sum(inside), len(inside)) == (34, 39)
+
+
+def test_three_ways_on_the_command_line(place: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["reproduce", "--fitted", str(place), "--hazard-ratios"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "One shape per endpoint: 34 of 39 predictions inside" in out
+    assert "Without their studies: " in out
+    assert main(["reproduce", "--fitted", str(place), "--hazard-ratios", "--study", "launch", "--format", "csv"]) == 0
+    assert len(list(csv.DictReader(io.StringIO(capsys.readouterr().out)))) == 2

@@ -220,6 +220,26 @@ def test_shapes(told):
     assert 0.9 < typical["progression-free survival"] < 1.1 < 1.3 < typical["overall survival"] < 1.6
 
 
+# --- regimens ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_regimen_has_its_grade(told):
+    rows = rows_of(told("regimens", "--format", "csv")[1])
+    grades = {row["regimen"]: row["grade"] for row in rows}
+    known = load_calibration(CALIBRATION)
+    assert set(grades) == set(load_evidence(CALIBRATION, known.sources).vocabulary)
+    assert (grades["tace+lenvatinib"], grades["donafenib"], grades["nivolumab"]) == (
+        "calibrated",
+        "network",
+        "described",
+    )
+    code, out, _ = told("regimens", "--grade", "network")
+    assert code == 0
+    assert "donafenib" in out
+    assert "nivolumab" not in out
+    assert told("regimens", "--grade", "good")[0] == 2
+
+
 # --- pages and schema -------------------------------------------------------------------------------------------------
 
 

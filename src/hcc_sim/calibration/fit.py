@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hcc_sim.calibration.left_out import LeftOutRatio, predict_left_out
 from hcc_sim.calibration.model import Model, Quantity
+from hcc_sim.calibration.network_data import overlaps
 from hcc_sim.calibration.posterior import Posterior, draw_posterior
 from hcc_sim.calibration.prior import CENTRAL, PRIORS, load_priors
 from hcc_sim.calibration.solve import Search
@@ -59,6 +61,7 @@ class Fit:
     z: Floats
     posterior: Posterior
     ledger: Sequence[Ledger]
+    without_study: Sequence[LeftOutRatio]
     objective: float
     seconds: float
 
@@ -130,6 +133,8 @@ def fit(
     best = search.run(np.zeros(len(model.unknowns)))
     posterior = draw_posterior(search, best, search.told, draws, seed, say)
     ledger = _ledger(model, posterior)
+    without = predict_left_out(model, sizes_of(evidence), best, posterior, overlaps(evidence), seed)
+    say(f"predicted {len(without)} hazard ratios without their studies")
     seconds = time.perf_counter() - started
     return Fit(
         studies,
@@ -140,6 +145,7 @@ def fit(
         best.z,
         posterior,
         ledger,
+        without,
         best.objective,
         seconds,
     )

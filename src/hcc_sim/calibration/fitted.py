@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcc_sim.calibration.fit import VERSION, Fit, hash_of
+from hcc_sim.calibration.left_out import LeftOutRatio
 from hcc_sim.errors import InputError, Problem
 from hcc_sim.parameters import Calibration
 
@@ -41,6 +42,11 @@ class Fitted:
     def studies(self) -> list[str]:
         """The studies that it is a fit of; none means all."""
         return self.summary["studies"]
+
+    @property
+    def without_study(self) -> list[LeftOutRatio]:
+        """Hazard ratios as predicted without their studies."""
+        return [LeftOutRatio(**one) for one in self.summary["without_study"]]
 
     @property
     def seed(self) -> int:
@@ -88,6 +94,7 @@ def _summary(fit: Fit, calibration: Calibration, seed: int, patients: int) -> di
         "figures": [target.figure.id for target in fit.targets],
         "base": fit.base,
         "ledger": [asdict(entry) for entry in fit.ledger],
+        "without_study": [one._asdict() for one in fit.without_study],
         "left_out": [{"figure": one.figure.id, "why": one.why} for one in fit.left_out],
     }
 

@@ -198,8 +198,7 @@ class Model:
         """The same for several points, on all processors."""
 
         def of_cluster(task: tuple[Floats, tuple[str, ...]]) -> dict[int, Predicted]:
-            z, arms = task
-            return self._predict_cluster(z, {arm: self.simulate(z, arm) for arm in arms})
+            return self.predict_arms(*task)
 
         tasks = [(z, arms) for z in points for arms in self.clusters]
         found = list(in_threads(of_cluster, tasks))
@@ -209,6 +208,10 @@ class Model:
             by_target = {number: p for part in found[start : start + size] for number, p in part.items()}
             joined.append([by_target[number] for number in range(len(self.targets))])
         return joined
+
+    def predict_arms(self, z: Floats, arms: Sequence[str]) -> dict[int, Predicted]:
+        """What the targets of some arms would have shown, by the place of the target."""
+        return self._predict_cluster(z, {arm: self.simulate(z, arm) for arm in arms})
 
     def _predict_cluster(self, z: Floats, simulated: Mapping[str, Arm]) -> dict[int, Predicted]:
         found = {}

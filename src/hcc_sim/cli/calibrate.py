@@ -13,6 +13,7 @@ from hcc_sim.cli.terminal import say, show, write
 from hcc_sim.errors import InputError, Problem, Problems
 
 if TYPE_CHECKING:
+    from hcc_sim.calibration.fitted import Fitted
     from hcc_sim.figures import Evidence
     from hcc_sim.parameters import Calibration
 
@@ -67,6 +68,9 @@ def calibrate(
 
 def reproduce(
     study: Annotated[str | None, typer.Option("--study", metavar="KEY", help="One study only.")] = None,
+    hazard_ratios: Annotated[
+        bool, typer.Option("--hazard-ratios", help="Instead: hazard ratios three ways, without their study too.")
+    ] = False,
     output: TableFormatOption = TableFormat.table,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Also write the table and a plot of it there.")
@@ -89,6 +93,9 @@ def reproduce(
         hint = nearest(study, evidence.studies)
         raise InputError(Problem("--study", None, "", " ".join(filter(None, (f"unknown study '{study}'.", hint)))))
     fit = read_fit(fitted or folder_of(known), known)
+    if hazard_ratios:
+        _show_three_ways(evidence, fit, study, output)
+        return
     model = model_of(known, evidence, fit.studies, patients=fit.patients, seed=fit.seed)[0]
     rows = table(model.targets, predict_draws(model, fit.z))
     if study is not None:
@@ -99,6 +106,17 @@ def reproduce(
         write(in_format(row_dicts(rows), output))
     if out is not None:
         say(f"{', '.join(write_reproduce(out, rows))} in {out}")
+
+
+def _show_three_ways(evidence: Evidence, fit: Fitted, study: str | None, output: TableFormat) -> None:
+    from hcc_sim.calibration.three_ways import three_ways
+    from hcc_sim.report.calibration import three_ways_report
+
+    rows = [row for row in three_ways(evidence, fit.without_study) if study in (None, row.figure.partition(".")[0])]
+    if output is TableFormat.table:
+        show(three_ways_report(rows, fit.without_study))
+    else:
+        write(in_format([row._asdict() for row in rows], output))
 
 
 def _all(calibration: Path | None) -> tuple[Evidence, Calibration]:

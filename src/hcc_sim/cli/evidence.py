@@ -222,6 +222,36 @@ def survival_shapes(output: TableFormatOption = TableFormat.table, calibration: 
         write(in_format(shape_rows(found), output))
 
 
+@app.command("regimens")
+def regimens(
+    grade: Annotated[
+        str | None, typer.Option("--grade", metavar="NAME", help="calibrated, network or described.")
+    ] = None,
+    fitted: Annotated[
+        Path | None, typer.Option("--fitted", metavar="DIR", help="A fit, to tell the regimens' parameters too.")
+    ] = None,
+    output: TableFormatOption = TableFormat.table,
+    calibration: CalibrationOption = None,
+) -> None:
+    """Every regimen that the documents name, and what is known of it: calibrated, network, or only described."""
+    from hcc_sim.calibration.fitted import read_fit
+    from hcc_sim.calibration.library import library, parameters_of
+    from hcc_sim.report.library import MEANINGS, library_report, library_rows
+
+    evidence, known = _evidence(calibration)
+    if grade is not None and grade not in MEANINGS:
+        raise InputError(Problem("--grade", None, "", f"given '{grade}'; accepted: {', '.join(MEANINGS)}"))
+    found = [one for one in library(evidence) if grade in (None, one.grade)]
+    parameters = {}
+    if fitted is not None:
+        fit = read_fit(fitted, known)
+        parameters = {one.key: parameters_of(one, fit) for one in found}
+    if output is TableFormat.table:
+        show(library_report(found, parameters))
+    else:
+        write(in_format(library_rows(found, parameters), output))
+
+
 @app.command("export")
 def export_figures(output: ProgramFormatOption = TableFormat.csv, calibration: CalibrationOption = None) -> None:
     """Print every figure as a row, for other programs."""

@@ -21,10 +21,13 @@ from rich.table import Table
 from rich.text import Text
 
 from hcc_sim.calibration.fit import Fit
+from hcc_sim.calibration.left_out import WITHIN, LeftOutRatio
 from hcc_sim.calibration.reproduce import FAR, Row
+from hcc_sim.calibration.three_ways import ThreeWays
 from hcc_sim.report.style import COLOURS, GREY, STYLE
 
 MOST_NAMED = 8
+SHORT = {"overall survival": "OS", "progression-free survival": "PFS"}
 
 
 def fit_report(fit: Fit) -> RenderableType:
@@ -99,6 +102,52 @@ def quality(rows: Sequence[Row]) -> str:
     text = f"{len(fitted)} fitted figures, mean z squared {np.mean([row.z**2 for row in fitted]):.2f}"
     text += f"; {len(far)} beyond {FAR:g}" + (f" ({', '.join(row.study for row in far)})" if far else "")
     return text + f"; {sum(bool(row.inside) for row in ratios)} of {len(ratios)} hazard ratios inside their intervals."
+
+
+def three_ways_report(rows: Sequence[ThreeWays], without: Sequence[LeftOutRatio]) -> RenderableType:
+    """Each hazard ratio with its three predictions, how many hold, and scores against two naive predictors."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for heading in ("reported", "one shape", "own shape", "without its study"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("of", no_wrap=True)
+    for row in rows:
+        span = f" ({row.interval_low}-{row.interval_high})" if row.interval_low is not None else ""
+        ends = "" if row.without_study_low is None else f" ({row.without_study_low:.2f}-{row.without_study_high:.2f})"
+        table.add_row(
+            Text(f"{row.reported}{span}"),
+            Text(_ratio(row.one_shape, row.one_shape_inside)),
+            Text(_ratio(row.own_shape, row.own_shape_inside)),
+            Text(_ratio(row.without_study, row.without_study_inside) + ends),
+            Text(f"{row.figure.partition('.')[0]}, {SHORT[row.endpoint]}"),
+        )
+    return Group(table, "", *map(Text, three_ways_summary(rows, without)))
+
+
+def _ratio(value: float | None, inside: bool | None) -> str:
+    return "-" if value is None else f"{value:.2f}" + (" !" if inside is False else "")
+
+
+def three_ways_summary(rows: Sequence[ThreeWays], without: Sequence[LeftOutRatio]) -> list[str]:
+    """How many predictions hold, and how well ratios are predicted without their study."""
+    lines = []
+    for name, values in (
+        ("One shape per endpoint", [row.one_shape_inside for row in rows]),
+        ("Each study's own shape", [row.own_shape_inside for row in rows]),
+    ):
+        known = [value for value in values if value is not None]
+        lines.append(f"{name}: {sum(known)} of {len(known)} predictions inside the reported interval.")
+    if without:
+        own, none, mean = (
+            float(np.mean([getattr(one, field) for one in without]))
+            for field in ("score", "score_of_no_effect", "score_of_mean")
+        )
+        width = float(np.mean([2.0 * WITHIN * one.sd for one in without]))
+        lines.append(
+            f"Without their studies: {sum(one.inside for one in without)} of {len(without)} reports inside the central "
+            f"95% of the prediction, whose mean width is {width:.2f} on the log scale. Mean log score {own:.2f}, "
+            f"against {none:.2f} of no effect and {mean:.2f} of the mean of the other studies."
+        )
+    return lines
 
 
 def row_dicts(rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -1,0 +1,78 @@
+"""The library of regimens: every regimen that the documents name, and what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from hcc_sim.calibration.fitted import Fitted
+from hcc_sim.calibration.targets import OPERATED, Target, targets_of
+from hcc_sim.figures import Evidence
+
+Grade = Literal["calibrated", "network", "described"]
+SURVIVAL = ("overall survival", "progression-free survival")
+
+
+@dataclass(frozen=True)
+class Regimen:
+    """A regimen with its grade.
+
+    `calibrated`: an arm of it with a survival time of its own is fitted.  `network`: a hazard ratio relates it to
+    others, no more.  `described`: named, without a figure that a simulation could use; it needs the user's own numbers.
+    """
+
+    key: str
+    name: str
+    grade: Grade
+    arms: tuple[str, ...]
+    """The fitted arms, those without a survival time included."""
+
+
+def library(evidence: Evidence) -> list[Regimen]:
+    """Every regimen of the vocabulary, by grade and then by key."""
+    targets = [target for target in targets_of(evidence)[0] if target.fitted]
+    arms: dict[str, dict[str, None]] = {}
+    for target in targets:
+        for arm in target.arms:
+            arms.setdefault(arm.partition("/")[2], {})[arm] = None
+    with_times = {target.arm.partition("/")[2] for target in targets if _tells_survival(target)}
+    related = {
+        key
+        for _, figure in evidence.figures()
+        if figure.measure == "hazard_ratio" and figure.status not in ("exclude", "context")
+        for key in (figure.regimen, figure.comparator)
+    }
+    found = []
+    for key, term in evidence.vocabulary.items():
+        grade: Grade = "calibrated" if key in with_times else "network" if key in related else "described"
+        found.append(Regimen(key, term.name, grade, tuple(arms.get(key.removeprefix(OPERATED), ()))))
+    order: Mapping[Grade, int] = {"calibrated": 0, "network": 1, "described": 2}
+    return sorted(found, key=lambda one: (order[one.grade], one.key))
+
+
+def _tells_survival(target: Target) -> bool:
+    figure = target.figure
+    return figure.endpoint in SURVIVAL and figure.measure == "median" and not target.of_operated
+
+
+def parameters_of(regimen: Regimen, fitted: Fitted) -> dict[str, tuple[float, float, float]]:
+    """Median and central 95% of each parameter that is a regimen's own, pooled over its arms draw by draw."""
+    arms = [arm for arm in regimen.arms if any(name.startswith(f"{arm}: ") for name in fitted.draws)]
+    regimen = replace(regimen, arms=tuple(arms))
+    parameters = dict.fromkeys(name.partition(": ")[2] for name in fitted.draws if name.partition(": ")[0] in arms)
+    return {
+        parameter: tuple(np.quantile(_pooled(regimen, parameter, fitted), [0.5, 0.025, 0.975]).tolist())
+        for parameter in parameters
+    }
+
+
+def _pooled(regimen: Regimen, parameter: str, fitted: Fitted) -> np.ndarray:
+    """The geometric mean over arms, for shares of their odds: arms count alike."""
+    draws = np.array([fitted.draws[f"{arm}: {parameter}"] for arm in regimen.arms])
+    if draws.max() < 1.0:
+        odds = np.exp(np.log(draws / (1.0 - draws)).mean(axis=0))
+        return np.asarray(odds / (1.0 + odds))
+    return np.asarray(np.exp(np.log(draws).mean(axis=0)))
