@@ -310,8 +310,11 @@ def test_reproduce_has_exactly_these_columns(place: Path, capsys: pytest.Capture
         "simulated", "mc_se", "z", "inside", "role", "status", "flag",
     ]  # fmt: skip
     assert {row["inside"] for row in rows} <= {"true", "false", ""}
-    assert (tmp_path / "reproduce.csv").read_text(encoding="utf-8") == out
-    assert (tmp_path / "reproduce.png").stat().st_size > 10_000
+    assert (tmp_path / "pictures/reproduce.csv").read_text(encoding="utf-8") == out
+    assert (tmp_path / "pictures/reproduce.png").stat().st_size > 10_000
+    text = (tmp_path / "calibration.md").read_text(encoding="utf-8")
+    for part in ("## How well it fits", "### launch", "## Hazard ratios three ways", "## What was learned", "left out"):
+        assert part in text
     assert main(["reproduce", "--fitted", str(place), "--study", "launch"]) == 0
     assert "hazard ratios inside their intervals" in " ".join(capsys.readouterr().out.split())
 

@@ -73,7 +73,8 @@ def reproduce(
     ] = False,
     output: TableFormatOption = TableFormat.table,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Also write the table and a plot of it there.")
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Also write the page of the fit, a plot, its data there."),
     ] = None,
     fitted: Annotated[
         Path | None, typer.Option("--fitted", metavar="DIR", help="The fit; by default fitted/ of the calibration.")
@@ -84,7 +85,9 @@ def reproduce(
     from hcc_sim.calibration.fit import folder_of, model_of
     from hcc_sim.calibration.fitted import read_fit
     from hcc_sim.calibration.reproduce import predict_draws, table
+    from hcc_sim.calibration.three_ways import three_ways
     from hcc_sim.report.calibration import reproduce_report, row_dicts, write_reproduce
+    from hcc_sim.report.calibration_page import page
 
     evidence, known = _all(calibration)
     if study is not None and study not in evidence.studies:
@@ -105,7 +108,8 @@ def reproduce(
     else:
         write(in_format(row_dicts(rows), output))
     if out is not None:
-        say(f"{', '.join(write_reproduce(out, rows))} in {out}")
+        text = page(fit, rows, three_ways(evidence, fit.without_study))
+        say(f"{', '.join(write_reproduce(out, rows, text))} in {out}")
 
 
 def _show_three_ways(evidence: Evidence, fit: Fitted, study: str | None, output: TableFormat) -> None:

@@ -199,16 +199,21 @@ def _kind(row: Row) -> str:
     return "proportion" if row.measure in ("proportion", "survival_at") else row.measure
 
 
-def write_reproduce(folder: Path, rows: Sequence[Row]) -> list[str]:
-    """Write `reproduce.csv`, `.svg` and `.png`; the names of the files."""
-    folder.mkdir(parents=True, exist_ok=True)
+PICTURES = "pictures"
+
+
+def write_reproduce(folder: Path, rows: Sequence[Row], page: str) -> list[str]:
+    """Write the page and, under `pictures`, the plot with its data; the names of the files."""
+    pictures = folder / PICTURES
+    pictures.mkdir(parents=True, exist_ok=True)
+    (folder / "calibration.md").write_text(page, encoding="utf-8")
     text = io.StringIO()
     writer = csv.DictWriter(text, Row._fields, lineterminator="\n")
     writer.writeheader()
     writer.writerows(row_dicts(rows))
-    (folder / "reproduce.csv").write_text(text.getvalue(), encoding="utf-8")
+    (pictures / "reproduce.csv").write_text(text.getvalue(), encoding="utf-8")
     with mpl.rc_context(STYLE):
         plot = reproduce_plot(rows)
-        plot.savefig(folder / "reproduce.svg", metadata={"Date": None})
-        plot.savefig(folder / "reproduce.png", dpi=150)
-    return ["reproduce.csv", "reproduce.svg", "reproduce.png"]
+        plot.savefig(pictures / "reproduce.svg", metadata={"Date": None})
+        plot.savefig(pictures / "reproduce.png", dpi=150)
+    return ["calibration.md", *(f"{PICTURES}/reproduce.{kind}" for kind in ("csv", "svg", "png"))]

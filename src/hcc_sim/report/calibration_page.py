@@ -1,0 +1,126 @@
+"""The calibration as a page: method, fit per arm, what does not fit, hazard ratios three ways, what was learned."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from hcc_sim.calibration.fitted import Fitted
+from hcc_sim.calibration.reproduce import FAR, Row
+from hcc_sim.calibration.three_ways import ThreeWays
+from hcc_sim.report.calibration import quality, three_ways_summary
+
+METHOD = """Every uncertain quantity has a prior F; its value is F^-1(Phi(z)), so that the prior of all z together is
+N(0, I). Each study arm is simulated with the pathway: {patients:,} patients with common luck (seed {seed}), followed for
+120 months. A target is a figure y with its sampling error, beside what the simulation says of it, mu(z):
+
+- a median m: ln m + logit S(m) / (2 k ln 2), the simulated median to first order, with k 1.5 for overall and 1 for other
+  survival; error from its interval, else 1 / (k ln 2 sqrt(n)) with n for censoring;
+- a share: its logit; survival at a time: ln(-ln S); a hazard ratio: the Cox estimate over the trial's follow-up, error
+  from its interval at its own level; medians and ratio of a contrast are correlated, the patients being the same;
+- down-weighted figures have twice the variance; excluded ones are shown and not fitted.
+
+The most probable z minimises |z|^2 + |W (y - mu(z))|^2 (Gauss-Newton); {draws} joint draws solve Q'r(z) = Q'e on the
+simulations themselves (randomize-then-optimize; docs/decisions/0009-calibration.md). z below is (posterior predictive
+mean - reported) / sampling error."""
+
+
+def page(fit: Fitted, rows: Sequence[Row], ratios: Sequence[ThreeWays]) -> str:
+    """The page as Markdown."""
+    summary = fit.summary
+    parts = [
+        "# The calibration",
+        "Made by `hcc-sim reproduce --out DIR` from a fit; not written by hand.",
+        METHOD.format(patients=fit.patients, seed=fit.seed, draws=summary["draws"]),
+        "## How well it fits",
+        quality(rows),
+        f"Draws lie {summary['distance_from_root']:.2f} prior standard deviations from their roots (median). Weighted to "
+        f"the exact posterior {summary['draws']} draws would count as {summary['effective_draws_if_weighted']}: with "
+        "hundreds of unknowns small bends add up. They are used as they are.",
+        "![Reported against simulated](pictures/reproduce.svg)",
+        *_far(rows),
+        "## Every arm",
+        *(_study(study, list(group)) for study, group in groupby(rows, key=lambda row: row.study)),
+        "## Hazard ratios three ways",
+        " ".join(three_ways_summary(ratios, fit.without_study)),
+        _table(
+            ("hazard ratio", "reported", "one shape", "own shape", "without its study"),
+            (_three(row) for row in ratios),
+        ),
+        "## What was learned",
+        _verdicts(summary["ledger"]),
+        _table(("quantity", "before", "after", "verdict", "told most by"), map(_entry, _told(summary["ledger"]))),
+        "## What is left out",
+        _table(("figure", "why"), ((f"`{one['figure']}`", one["why"]) for one in summary["left_out"])),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _far(rows: Sequence[Row]) -> list[str]:
+    far = [row for row in rows if row.role == "fitted" and abs(row.z) > FAR]
+    if not far:
+        return []
+    told = [
+        f"- {row.study}, {row.arm}: {row.endpoint}, {row.measure} {row.reported}, simulated {row.simulated:.1f}, "
+        f"z {row.z:+.1f}. {row.flag}"
+        for row in far
+    ]
+    return [f"Beyond {FAR:g} sampling errors:", "\n".join(map(_plain, told))]
+
+
+def _study(study: str, rows: Sequence[Row]) -> str:
+    lines = (
+        (row.arm, f"{row.endpoint}, {row.measure.replace('_', ' ')}", _reported(row), f"{row.simulated:.2f}",
+         f"{row.z:+.1f}", "" if row.inside is None else "yes" if row.inside else "no", row.role)
+        for row in rows
+    )  # fmt: skip
+    return f"### {study}\n\n" + _table(("arm", "of", "reported", "simulated", "z", "inside", "role"), lines)
+
+
+def _reported(row: Row) -> str:
+    span = "" if row.interval_low is None else f"{row.interval_low} to {row.interval_high}"
+    return span if row.reported is None else f"{row.reported}" + (f" ({span})" if span else "")
+
+
+def _three(row: ThreeWays) -> tuple[str, ...]:
+    ends = "" if row.without_study_low is None else f" ({row.without_study_low:.2f} to {row.without_study_high:.2f})"
+    span = "" if row.interval_low is None else f" ({row.interval_low} to {row.interval_high})"
+    values = ((row.one_shape, row.one_shape_inside), (row.own_shape, row.own_shape_inside))
+    told = [
+        "" if value is None else f"{value:.2f}{' (outside)' if inside is False else ''}" for value, inside in values
+    ]
+    without = "" if row.without_study is None else f"{row.without_study:.2f}{ends}"
+    return f"`{row.figure}`", f"{row.reported}{span}", *told, without
+
+
+def _told(ledger: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [entry for entry in ledger if entry["verdict"] != "prior only"]
+
+
+def _verdicts(ledger: Sequence[Mapping[str, Any]]) -> str:
+    count = Counter(entry["verdict"] for entry in ledger)
+    prior_only = [entry["name"] for entry in ledger if entry["verdict"] == "prior only" and ": " not in entry["name"]]
+    return (
+        f"{count['learned']} quantities learned (posterior below half of the prior's standard deviation), "
+        f"{count['partly']} partly (below 0.85), {count['prior only']} prior only. Common to all and prior only: "
+        f"{', '.join(f'`{name}`' for name in prior_only)}."
+    )
+
+
+def _entry(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    def span(when: str) -> str:
+        return f"{entry[f'{when}_median']:.3g} ({entry[f'{when}_low']:.3g} to {entry[f'{when}_high']:.3g})"
+
+    figures = ", ".join(f"`{figure}`" for figure in entry["figures"])
+    return f"`{entry['name']}`", span("prior"), span("posterior"), entry["verdict"], figures
+
+
+def _table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    rows = [headings, ["---"] * len(headings), *lines]
+    return "\n".join("| " + " | ".join(_plain(cell) for cell in row) + " |" for row in rows)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).replace("<", "&lt;").replace("|", "\\|")
