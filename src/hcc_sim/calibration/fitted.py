@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 
 DRAWS, UNKNOWNS, SUMMARY = "draws.parquet", "unknowns.parquet", "fit.json"
 FILES = (DRAWS, UNKNOWNS, SUMMARY)
+KEYS = ("hash", "studies", "seed", "patients", "draws", "base", "ledger", "without_study", "left_out")
 RENEW = "hcc-sim calibrate"
 
 
@@ -115,6 +116,8 @@ def read_fit(folder: Path, calibration: Calibration) -> Fitted:
     try:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         tables = [pq.read_table(folder / name) for name in (DRAWS, UNKNOWNS)]
+        if absent := [key for key in KEYS if key not in summary]:
+            raise KeyError(f"{SUMMARY} lacks {', '.join(absent)}")
         found = {(table.schema.metadata or {}).get(b"hash", b"").decode() for table in tables} | {summary["hash"]}
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         _refuse(folder, f"cannot be read ({str(error).splitlines()[0]}): {RENEW}")

@@ -14,6 +14,8 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -27,6 +29,7 @@ from hcc_sim.calibration.three_ways import ThreeWays
 from hcc_sim.report.style import COLOURS, GREY, STYLE
 
 MOST_NAMED = 8
+TICKS = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 30, 50, 100)
 SHORT = {"overall survival": "OS", "progression-free survival": "PFS"}
 
 
@@ -184,15 +187,30 @@ def reproduce_plot(rows: Sequence[Row]) -> Figure:
             for row in sorted(far, key=lambda row: -abs(row.z))[:MOST_NAMED]:
                 ax.annotate(row.study, (row.reported, row.simulated), textcoords="offset points", xytext=(4, 4))
         if kind != "proportion":
-            ax.set_xscale("log")
-            ax.set_yscale("log")
+            for axis, scale in ((ax.xaxis, ax.set_xscale), (ax.yaxis, ax.set_yscale)):
+                scale("log")
+                axis.set_major_locator(FixedLocator(TICKS))
+                axis.set_minor_locator(NullLocator())
+                axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         ends = [value for row in shown for value in (row.reported, row.simulated) if value]
         if ends:
-            ax.plot([min(ends), max(ends)], [min(ends), max(ends)], color=GREY, linewidth=0.8, zorder=0)
+            span = [min(ends) / 1.15, max(ends) * 1.15]
+            ax.plot(span, span, color=GREY, linewidth=0.8, zorder=0)
+            ax.set(xlim=span, ylim=span, aspect="equal")
         ax.set_title(title)
         ax.set_xlabel("reported")
         ax.set_ylabel("simulated")
+    axes[0].legend(handles=_key(), loc="upper left", frameon=False)
     return plot
+
+
+def _key() -> list[Line2D]:
+    dot: dict[str, Any] = {"marker": "o", "markersize": 5, "linewidth": 0}
+    return [
+        Line2D([], [], color=COLOURS[0], label="fitted", **dot),
+        Line2D([], [], color=GREY, label="excluded", **dot),
+        Line2D([], [], color=COLOURS[1], label=f"beyond {FAR:g} sampling errors", **dot, markerfacecolor="none"),
+    ]
 
 
 def _kind(row: Row) -> str:

@@ -13,11 +13,11 @@ from hcc_sim.calibration.three_ways import ThreeWays
 from hcc_sim.report.calibration import quality, three_ways_summary
 
 METHOD = """Every uncertain quantity has a prior F; its value is F^-1(Phi(z)), so that the prior of all z together is
-N(0, I). Each study arm is simulated with the pathway: {patients:,} patients with common luck (seed {seed}), followed for
-120 months. A target is a figure y with its sampling error, beside what the simulation says of it, mu(z):
+N(0, I). Each study arm is simulated with the pathway: {patients:,} patients with common luck (seed {seed}), followed
+for 120 months. A target is a figure y with its sampling error, beside what the simulation says of it, mu(z):
 
-- a median m: ln m + logit S(m) / (2 k ln 2), the simulated median to first order, with k 1.5 for overall and 1 for other
-  survival; error from its interval, else 1 / (k ln 2 sqrt(n)) with n for censoring;
+- a median m: ln m + logit S(m) / (2 k ln 2), the simulated median to first order, with k 1.5 for overall and 1 for
+  other survival; error from its interval, else 1 / (k ln 2 sqrt(n)) with n for censoring;
 - a share: its logit; survival at a time: ln(-ln S); a hazard ratio: the Cox estimate over the trial's follow-up, error
   from its interval at its own level; medians and ratio of a contrast are correlated, the patients being the same;
 - down-weighted figures have twice the variance; excluded ones are shown and not fitted.
@@ -36,9 +36,9 @@ def page(fit: Fitted, rows: Sequence[Row], ratios: Sequence[ThreeWays]) -> str:
         METHOD.format(patients=fit.patients, seed=fit.seed, draws=summary["draws"]),
         "## How well it fits",
         quality(rows),
-        f"Draws lie {summary['distance_from_root']:.2f} prior standard deviations from their roots (median). Weighted to "
-        f"the exact posterior {summary['draws']} draws would count as {summary['effective_draws_if_weighted']}: with "
-        "hundreds of unknowns small bends add up. They are used as they are.",
+        f"Draws lie {summary['distance_from_root']:.2f} prior standard deviations from their roots (median). Weighted "
+        f"to the exact posterior {summary['draws']} draws would count as "
+        f"{summary['effective_draws_if_weighted']}: with hundreds of unknowns small bends add up. They are used as they are.",
         "![Reported against simulated](pictures/reproduce.svg)",
         *_far(rows),
         "## Every arm",
