@@ -38,7 +38,8 @@ def page(fit: Fitted, rows: Sequence[Row], ratios: Sequence[ThreeWays]) -> str:
         quality(rows),
         f"Draws lie {summary['distance_from_root']:.2f} prior standard deviations from their roots (median). Weighted "
         f"to the exact posterior {summary['draws']} draws would count as "
-        f"{summary['effective_draws_if_weighted']}: with hundreds of unknowns small bends add up. They are used as they are.",
+        f"{summary['effective_draws_if_weighted']}: with hundreds of unknowns small bends add up. They are used as "
+        "they are.",
         "![Reported against simulated](pictures/reproduce.svg)",
         *_far(rows),
         "## Every arm",
