@@ -109,6 +109,9 @@ def test_draws_of_a_straight_model_are_exact(known: Calibration, evidence: Evide
     assert posterior.effective == pytest.approx(4000, rel=1e-6)
     assert posterior.off.max() < 1e-10
     assert posterior.covariance == pytest.approx(covariance, rel=1e-8)
+    slope = search.whiten(model.matrix)
+    hat = slope @ np.linalg.inv(np.eye(4) + slope.T @ slope) @ slope.T
+    assert posterior.effective_parameters == pytest.approx(np.trace(hat))
     wrong = np.eye(4)  # the prior's covariance, as if nothing had been seen
     assert np.abs(found - wrong).max() > 0.2
 

@@ -22,7 +22,18 @@ Floats = NDArray[np.float64]
 
 DRAWS, UNKNOWNS, SUMMARY = "draws.parquet", "unknowns.parquet", "fit.json"
 FILES = (DRAWS, UNKNOWNS, SUMMARY)
-KEYS = ("hash", "studies", "seed", "patients", "draws", "base", "ledger", "without_study", "left_out")
+KEYS = (
+    "hash",
+    "studies",
+    "seed",
+    "patients",
+    "draws",
+    "base",
+    "ledger",
+    "without_study",
+    "left_out",
+    "effective_parameters",
+)
 RENEW = "hcc-sim calibrate"
 
 
@@ -91,6 +102,7 @@ def _summary(fit: Fit, calibration: Calibration, seed: int, patients: int) -> di
         "draws": len(posterior.draws),
         "effective_draws_if_weighted": round(posterior.effective, 2),
         "distance_from_root": round(float(np.median(posterior.off)), 4),
+        "effective_parameters": round(posterior.effective_parameters, 1),
         "objective": round(fit.objective, 2),
         "figures": [target.figure.id for target in fit.targets],
         "base": fit.base,

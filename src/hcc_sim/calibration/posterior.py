@@ -59,6 +59,15 @@ class Posterior:
         """Effective number of draws, 1 / sum of squared weights (Kish)."""
         return float(1.0 / np.sum(self.weights**2))
 
+    @property
+    def effective_parameters(self) -> float:
+        """How many parameters the figures spend, tr(J'J (I + J'J)^-1) without the priors' rows: U - tr(covariance).
+
+        Spiegelhalter and others, Journal of the Royal Statistical Society B 64 (2002) 583-639,
+        doi:10.1111/1467-9868.00353, section 3.
+        """
+        return float(np.sum(1.0 - np.diag(self.covariance)))
+
 
 def draw_posterior(
     search: Search, best: Found, told: Flags, count: int, seed: int, say: Callable[[str], None] = lambda _: None

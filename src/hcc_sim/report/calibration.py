@@ -47,6 +47,7 @@ def fit_report(fit: Fit) -> RenderableType:
         "Draws": f"{len(posterior.draws)}, independent; {float(np.median(posterior.off)):.2f} prior standard "
         f"deviations from their roots (median). Weighted to the exact posterior they would count as "
         f"{posterior.effective:.1f}",
+        "Parameters": f"{posterior.effective_parameters:.0f} effective, of {len(posterior.covariance)} unknowns",
         "Learned": ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items())),
         "Time": f"{fit.seconds:.0f} s",
     }

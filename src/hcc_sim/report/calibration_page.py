@@ -36,6 +36,9 @@ def page(fit: Fitted, rows: Sequence[Row], ratios: Sequence[ThreeWays]) -> str:
         METHOD.format(patients=fit.patients, seed=fit.seed, draws=summary["draws"]),
         "## How well it fits",
         quality(rows),
+        f"The figures spend {summary['effective_parameters']:.0f} effective parameters, so a mean z squared of about "
+        f"{_expected(rows, summary['effective_parameters']):.2f} is expected where the model is right: much less would "
+        "mean that the errors are taken too large, much more that figures contradict one another or the pathway.",
         f"Draws lie {summary['distance_from_root']:.2f} prior standard deviations from their roots (median). Weighted "
         f"to the exact posterior {summary['draws']} draws would count as "
         f"{summary['effective_draws_if_weighted']}: with hundreds of unknowns small bends add up. They are used as "
@@ -57,6 +60,11 @@ def page(fit: Fitted, rows: Sequence[Row], ratios: Sequence[ThreeWays]) -> str:
         _table(("figure", "why"), ((f"`{one['figure']}`", one["why"]) for one in summary["left_out"])),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _expected(rows: Sequence[Row], effective_parameters: float) -> float:
+    fitted = sum(row.role == "fitted" for row in rows)
+    return max(fitted - effective_parameters, 0.0) / max(fitted, 1)
 
 
 def _far(rows: Sequence[Row]) -> list[str]:
