@@ -205,6 +205,22 @@ def test_every_rule_has_its_fault_in_this_file():
     assert all(rule.__doc__ for rule in RULES)
 
 
+@pytest.mark.parametrize(("sign", "found_so"), [(">", True), ("≥", True), ("≤", False), ("<", False)])
+def test_a_p_told_as_a_bound(tmp_path: Path, sign: str, found_so: bool):
+    """p is 0.038: no more than 0.05, and not above it."""
+    rules = [rule for rule, _ in found(tmp_path, study({"os.hazard_ratio": ("= 0.038", f"{sign} 0.05")}))]
+    assert ("p_value_that_does_not_belong" in rules) == found_so
+
+
+def test_a_percentage_with_many_decimals_of_many_patients(tmp_path: Path):
+    text = study({"orr.proportion.tace": ("57.5", "57.1234567")}).replace("patients: 80", "patients: 3000000")
+    messages = [message for rule, message in found(tmp_path, text) if rule == "percentage_of_no_whole_number"]
+    assert messages == [
+        "57.1234567% of 3000000; 1713666 of 2999934 or 1713662 of 2999927 or 1714083 of 3000664 would give it"
+    ]
+    assert half_unit(1e-05) == 5e-06
+
+
 @pytest.mark.parametrize(("printed", "half"), [((17.8,), 0.05), ((57,), 0.5), ((25.0,), 0.05), ((0.3, 0.55), 0.005)])
 def test_rounding_is_taken_from_what_is_printed(printed: tuple[float, ...], half: float):
     assert half_unit(*printed) == half

@@ -160,6 +160,12 @@ def test_a_small_file_is_right(tmp_path: Path):
         ),
         ("design: randomised\n", "", "small.yaml:1: design: missing"),
         (
+            "level: 95",
+            "level: 95\n    p: NS",
+            "small.yaml:17: figures[0].p: given 'NS'; accepted: = < > ≤ or ≥, a blank, and a number up to 1; "
+            "else say it in a flag",
+        ),
+        (
             "measure: median",
             "measure: hazard_ratio",
             "small.yaml:17: figures[0].unit: given 'months'; a hazard_ratio is told in ratio or %",
@@ -175,6 +181,17 @@ def test_a_fault_is_told_with_line_key_and_remedy(tmp_path: Path, old: str, new:
 def test_a_flag_lets_a_printed_fault_pass(tmp_path: Path):
     flagged = SMALL.replace("value: 12.5", "value: 15.5\n    flags: [printed outside its interval]")
     assert problems(tmp_path, flagged) == []
+
+
+def test_without_a_vocabulary_that_alone_is_told(tmp_path: Path):
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "small.yaml").write_text(SMALL, encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        load_evidence(tmp_path, dict.fromkeys(DOCUMENTS))
+    assert [problem.file for problem in error.value.problems] == [str(tmp_path / "vocabulary.yaml")]
+    (tmp_path / "vocabulary.yaml").write_text("- sorafenib\n", encoding="utf-8")
+    with pytest.raises(InputError, match="accepted: regimens by key"):
+        load_evidence(tmp_path, dict.fromkeys(DOCUMENTS))
 
 
 def test_an_id_that_stands_twice(tmp_path: Path):

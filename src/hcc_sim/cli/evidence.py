@@ -56,10 +56,11 @@ def list_figures(
         return
     from hcc_sim.figures import rows
     from hcc_sim.figures.audit import audit
-    from hcc_sim.report.evidence import figure_rows
+    from hcc_sim.report.evidence import FIGURE_COLUMNS, figure_rows
 
     ids = {figure.id for _, figure in chosen}
-    write(in_format(figure_rows([row for row in rows(evidence) if row.id in ids], audit(evidence)), output))
+    found = figure_rows([row for row in rows(evidence) if row.id in ids], audit(evidence))
+    write(in_format(found, output, FIGURE_COLUMNS))
 
 
 def _chosen(evidence: Evidence, wanted: dict[str, str | None], documents: Iterable[str]) -> list[tuple[Study, Figure]]:
@@ -149,14 +150,14 @@ def audit_figures(
 ) -> None:
     """Apply every rule to all figures: what contradicts itself or others, and what is done about it."""
     from hcc_sim.figures.audit import audit
-    from hcc_sim.report.evidence import audit_report, audit_rows
+    from hcc_sim.report.evidence import AUDIT_COLUMNS, audit_report, audit_rows
 
     evidence, _ = _evidence(calibration)
     found = audit(evidence)
     if output is TableFormat.table:
         show(audit_report(found, sum(len(figure.flags) for _, figure in evidence.figures())))
     else:
-        write(in_format(audit_rows(found), output))
+        write(in_format(audit_rows(found), output, AUDIT_COLUMNS))
     if strict and not found.holds:
         raise CheckFailed(
             f"{len(found.undecided)} findings without a decision, "
@@ -167,7 +168,7 @@ def audit_figures(
 @app.command("readings")
 def second_reading(output: TableFormatOption = TableFormat.table, calibration: CalibrationOption = None) -> None:
     """Tell which figures were read twice, where the two readings differ, and how each difference was settled."""
-    from hcc_sim.figures.second_reading import load_second_reading
+    from hcc_sim.figures.second_reading import Difference, load_second_reading
     from hcc_sim.report.evidence import readings_report
 
     evidence, known = _evidence(calibration)
@@ -177,7 +178,7 @@ def second_reading(output: TableFormatOption = TableFormat.table, calibration: C
     if output is TableFormat.table:
         show(readings_report(evidence, second))
     else:
-        write(in_format([difference._asdict() for difference in second.differences], output))
+        write(in_format([difference._asdict() for difference in second.differences], output, Difference._fields))
 
 
 @app.command("network")

@@ -56,11 +56,11 @@ CalibrationOption = Annotated[
 TableFormatOption = Annotated[TableFormat, typer.Option("--format", help="What is printed.")]
 
 
-def in_format(rows: Sequence[Mapping[str, Any]], output: TableFormat) -> str:
-    """Rows for a program: CSV or JSON."""
+def in_format(rows: Sequence[Mapping[str, Any]], output: TableFormat, columns: Sequence[str] = ()) -> str:
+    """Rows for a program: CSV or JSON; columns: where there may be no row."""
     from hcc_sim.report.listing import rows_as_csv, rows_as_json
 
-    return rows_as_csv(rows) if output is TableFormat.csv else rows_as_json(rows)
+    return rows_as_csv(rows, columns) if output is TableFormat.csv else rows_as_json(rows)
 
 
 def load(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from hcc_sim.units import shown
 
 FIGURES = "figures"
 VOCABULARY = "vocabulary.yaml"
+P_VALUE = re.compile(r"[=<>≤≥] (0?\.[0-9]+|1(\.0+)?)")
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,16 @@ def _document(path: Path, problems: Problems) -> Document | None:
 
 
 def _vocabulary(path: Path, problems: Problems) -> dict[str, Term]:
+    """The regimens by key.
+
+    Raises:
+        InputError: it cannot be read, without which every regimen of every figure would be unknown.
+    """
     document = _document(path, problems)
+    if document is not None and not isinstance(document.data, dict):
+        problems.add(document.problem((), "accepted: regimens by key"))
     if document is None or not isinstance(document.data, dict):
+        problems.raise_if_any()
         return {}
     terms = {key: _checked(Term, document, (key,), problems) for key in document.data}
     owners: dict[str, str] = {}
@@ -220,6 +230,9 @@ def _faults_of_numbers(figure: Figure) -> Iterator[tuple[str, str]]:
         yield "events", f"{figure.events} of {figure.patients} patients"
     if figure.corrected_value is not None and figure.correction is None:
         yield "correction", "missing: corrected_value needs the argument for it"
+    if figure.p is not None and not P_VALUE.fullmatch(figure.p):
+        accepted = "= < > ≤ or ≥, a blank, and a number up to 1; else say it in a flag"
+        yield "p", f"given {shown(figure.p)}; accepted: {accepted}"
     if figure.level is not None and figure.interval is None:
         yield "level", "there is no interval that it could be the level of"
 

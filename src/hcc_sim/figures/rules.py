@@ -9,8 +9,9 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
-from itertools import combinations, pairwise
+from itertools import combinations, islice, pairwise
 
 from hcc_sim.figures.medians import medians_of
 from hcc_sim.figures.reading import Evidence
@@ -23,6 +24,10 @@ ENDPOINTS_OF_DEATH = ("overall survival",)
 ENDPOINTS_BEFORE_DEATH = ("progression-free survival", "recurrence-free survival", "disease-free survival")
 SAME = 1.0 + 1e-9
 """Numbers printed in decimals are compared with this much slack, for they are binary here."""
+
+
+FARTHEST_SIZE = 1_000
+"""Patients more or fewer, as far as a size is looked for of which a percentage could be."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +91,9 @@ def percentage_of_no_whole_number(evidence: Evidence) -> Iterator[Finding]:
                 message = f"{f.events} of {n} is {100 * f.events / n:.2f}%, printed {f.value}%"
                 yield _found(percentage_of_no_whole_number, study, [f], message)
         elif not _has_count(n, f.value):
-            near = sorted((m for m in range(1, 2 * n) if _has_count(m, f.value)), key=lambda m: (abs(m - n), m))
-            would = " or ".join(f"{_count(m, f.value)} of {m}" for m in near[:3])
-            yield _found(percentage_of_no_whole_number, study, [f], f"{f.value}% of {n}; {would} would give it")
+            would = " or ".join(f"{_count(m, f.value)} of {m}" for m in _near(n, f.value))
+            message = f"{f.value}% of {n}; {would or f'nothing within {FARTHEST_SIZE} of it'} would give it"
+            yield _found(percentage_of_no_whole_number, study, [f], message)
 
 
 # --- one study --------------------------------------------------------------------------------------------------------
@@ -237,8 +242,12 @@ RULES: tuple[Rule, ...] = (
 
 def half_unit(*printed: float) -> float:
     """Half a unit of the last decimal of numbers printed alike (a whole number has none; 0.3 beside 0.55 is 0.30)."""
-    decimals = (len(repr(number).partition(".")[2]) for number in printed)
-    return 0.5 * 10.0 ** -max(decimals)
+    return 0.5 * 10.0 ** -max(map(_decimals, printed))
+
+
+def _decimals(printed: float) -> int:
+    exponent = Decimal(repr(printed)).as_tuple().exponent
+    return max(-exponent, 0) if isinstance(exponent, int) else 0
 
 
 def _ratios_with_medians(evidence: Evidence) -> Iterator[tuple[Study, Figure, Figure, Figure, float]]:
@@ -281,10 +290,12 @@ def _two_sided_p(value: float, low: float, high: float, level: int) -> float:
 
 
 def _p_agrees(printed: str, least: float, most: float) -> bool:
-    """Whether some p of least to most could be printed so: `< 0.001`, `= 0.02`."""
-    number = printed.lstrip("<= ")
-    if printed.startswith("<"):
+    """Whether some p of least to most could be printed so: `< 0.001`, `= 0.02`, `> 0.05`."""
+    sign, number = printed.split()
+    if sign in "<≤":
         return least < float(number)
+    if sign in ">≥":
+        return most > float(number)
     half = 0.5 * 10.0 ** -len(number.partition(".")[2])
     return least <= float(number) + half and most >= float(number) - half
 
@@ -302,6 +313,12 @@ def _count(of: int, percentage: float) -> int:
     return round(of * percentage / 100.0)
 
 
+def _near(n: int, percentage: float, most: int = 3) -> list[int]:
+    """The sizes nearest to n, none twice as large, of which some whole number is the percentage."""
+    around = (m for off in range(1, min(n, FARTHEST_SIZE + 1)) for m in (n - off, n + off))
+    return list(islice((m for m in around if _has_count(m, percentage)), most))
+
+
 def _has_count(of: int, percentage: float) -> bool:
     near = _count(of, percentage)
     return any(_rounds_to(count, of, percentage) for count in (near - 1, near, near + 1))
@@ -309,7 +326,7 @@ def _has_count(of: int, percentage: float) -> bool:
 
 def _rounds_to(count: int, of: int, percentage: float) -> bool:
     """Exactly; what lies half-way may have been rounded up, or to the even digit, but not down to an odd one."""
-    unit = Fraction(2 * half_unit(percentage)).limit_denominator()
+    unit = Fraction(1, 10 ** _decimals(percentage))
     printed = Fraction(repr(percentage))
     off = (Fraction(100 * count, of) - printed) / unit
     even = (printed / unit) % 2 == 0

@@ -137,6 +137,10 @@ def readings_report(evidence: Evidence, second: SecondReading) -> RenderableType
 # --- for programs -----------------------------------------------------------------------------------------------------
 
 
+FIGURE_COLUMNS = (*Row._fields, "findings")
+AUDIT_COLUMNS = ("rule", "study", "figures", "statuses", "found", "decision")
+
+
 def figure_rows(table: Sequence[Row], found: Audit) -> list[dict[str, Any]]:
     """A row for each figure, by column, and the rules of the audit that found something in it."""
     rules: dict[str, list[str]] = {row.id: [] for row in table}

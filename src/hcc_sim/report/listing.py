@@ -103,16 +103,22 @@ def parameter_rows(parameters: Parameters) -> Iterator[dict[str, Any]]:
         }
 
 
-def rows_as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows with equal keys as CSV; empty where a value is None."""
+def rows_as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
+    """Rows with equal keys as CSV, empty where a value is None; columns: their keys, needed where there is no row."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer = csv.DictWriter(text, columns or list(rows[0] if rows else ()), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
 
 
 def rows_as_json(rows: Iterable[Mapping[str, Any]]) -> str:
-    """A list of rows; `never`, which JSON has no number for, is the text `never`."""
-    told = [{k: "never" if isinstance(v, float) and math.isinf(v) else v for k, v in row.items()} for row in rows]
+    """A list of rows; `never`, which JSON has no number for, is the text `never`, and what is not a number null."""
+    told = [{key: _for_json(value) for key, value in row.items()} for row in rows]
     return json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _for_json(value: Any) -> Any:
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return None if math.isnan(value) else "never"
