@@ -17,7 +17,7 @@ from scipy import stats
 from hcc_sim.calibration.fit import Fit, fit, hash_of, model_of, sizes_of
 from hcc_sim.calibration.fitted import DRAWS, FILES, SUMMARY, read_fit, write_fit
 from hcc_sim.calibration.left_out import log_score
-from hcc_sim.calibration.model import Differences, Model
+from hcc_sim.calibration.model import Model
 from hcc_sim.calibration.posterior import draw_posterior
 from hcc_sim.calibration.prior import CENTRAL
 from hcc_sim.calibration.reproduce import Row, predict_draws, table
@@ -67,9 +67,8 @@ class Straight:
     def predict_all(self, points):
         return [self.predict(z) for z in points]
 
-    def differentiate(self, z, active=None):
-        slope = self.matrix * (1.0 + 2.0 * self.bend * (self.matrix @ z))[:, None]
-        return Differences(np.array([p.working for p in self.predict(z)]), slope, np.zeros_like(slope))
+    def slopes(self, z, active=None):
+        return self.matrix * (1.0 + 2.0 * self.bend * (self.matrix @ z))[:, None]
 
 
 def straight(known: Calibration, evidence: Evidence, bend: float = 0.0) -> tuple[Straight, Search]:
@@ -205,14 +204,14 @@ def test_slopes_are_those_of_the_predictions(known: Calibration, evidence: Evide
     active = np.zeros(len(model.unknowns), dtype=bool)
     active[place] = True
     z = np.zeros(len(model.unknowns))
-    slope = model.differentiate(z, active).slope[:, place]
+    slope = model.slopes(z, active)[:, place]
     up, down = z.copy(), z.copy()
     up[place], down[place] = 0.2, -0.2
     by_hand = [(a.working - b.working) / 0.4 for a, b in zip(model.predict(up), model.predict(down), strict=True)]
     assert slope == pytest.approx(by_hand)
     share = next(i for i, t in enumerate(model.targets) if t.figure.id == "launch.orr.proportion.lenvatinib.mrecist")
     assert slope[share] > 0.3
-    assert not model.differentiate(z, active).slope[:, :place].any()
+    assert not model.slopes(z, active)[:, :place].any()
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -262,6 +261,12 @@ def test_a_fit_that_is_stale_torn_or_not_there_is_refused(small: Fit, tmp_path: 
     (place / DRAWS).write_bytes(whole)
     summary = json.loads((place / SUMMARY).read_text(encoding="utf-8"))
     (place / SUMMARY).write_text(json.dumps(summary | {"hash": "0"}), encoding="utf-8")
+    with pytest.raises(InputError, match="different fits"):
+        read_fit(place, mine)
+    (place / SUMMARY).write_text(json.dumps(summary), encoding="utf-8")
+    other = replace(small, posterior=replace(small.posterior, draws=small.posterior.draws + 0.5))
+    write_fit(tmp_path / "other", other, mine, seed=3, patients=400)
+    shutil.copy(tmp_path / "other" / DRAWS, place)  # as if killed between two files
     with pytest.raises(InputError, match="different fits"):
         read_fit(place, mine)
 
@@ -318,6 +323,12 @@ def test_reproduce_has_exactly_these_columns(place: Path, capsys: pytest.Capture
     text = (tmp_path / "calibration.md").read_text(encoding="utf-8")
     for part in ("## How well it fits", "### launch", "## Hazard ratios three ways", "## What was learned", "left out"):
         assert part in text
+    assert main(["reproduce", "--fitted", str(place), "--out", str(tmp_path)]) == 2
+    assert "--force replaces them" in capsys.readouterr().err
+    assert main(["reproduce", "--fitted", str(place), "--out", str(tmp_path), "--force"]) == 0
+    for study, hint in (("lanch", "Did you mean 'launch'?"), ("fohaic1", "It is of launch")):
+        assert main(["reproduce", "--fitted", str(place), "--study", study]) == 2
+        assert hint in capsys.readouterr().err
     assert main(["reproduce", "--fitted", str(place), "--study", "launch"]) == 0
     assert "hazard ratios inside their intervals" in " ".join(capsys.readouterr().out.split())
 
@@ -329,7 +340,6 @@ def test_reproduce_has_exactly_these_columns(place: Path, capsys: pytest.Capture
         (["calibrate", "storm", "--out", "x"], "no figure of it can be fitted: waits for patients who start otherwise"),
         (["calibrate", "launch"], "--out: needed when studies are named"),
         (["calibrate", "launch", "--draws", "1", "--patients", "5", "--out", "x"], "--patients: given 5"),
-        (["reproduce", "--study", "lanch"], "Did you mean 'launch'?"),
         (["reproduce", "--fitted", "nowhere"], "holds no fit"),
     ],
 )  # fmt: skip

@@ -58,7 +58,6 @@ class Fit:
     quantities: Sequence[Quantity]
     targets: Sequence[Target]
     left_out: Sequence[LeftOut]
-    z: Floats
     posterior: Posterior
     ledger: Sequence[Ledger]
     without_study: Sequence[LeftOutRatio]
@@ -142,7 +141,6 @@ def fit(
         model.quantities,
         model.targets,
         left,
-        best.z,
         posterior,
         ledger,
         without,

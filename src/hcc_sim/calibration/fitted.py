@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from hcc_sim.calibration.fit import VERSION, Fit, hash_of
 from hcc_sim.calibration.left_out import LeftOutRatio
 from hcc_sim.errors import InputError, Problem
+from hcc_sim.files import written_together
 from hcc_sim.parameters import Calibration
 
 Floats = NDArray[np.float64]
@@ -24,6 +24,7 @@ DRAWS, UNKNOWNS, SUMMARY = "draws.parquet", "unknowns.parquet", "fit.json"
 FILES = (DRAWS, UNKNOWNS, SUMMARY)
 KEYS = (
     "hash",
+    "of_draws",
     "studies",
     "seed",
     "patients",
@@ -34,6 +35,9 @@ KEYS = (
     "left_out",
     "effective_parameters",
 )
+IDENTITY = ("hash", "of_draws")
+"""What all files of a fit carry: what it was made from, and the hash of its draws."""
+
 RENEW = "hcc-sim calibrate"
 
 
@@ -77,24 +81,22 @@ def write_fit(folder: Path, fit: Fit, calibration: Calibration, *, seed: int, pa
     import pyarrow.parquet as pq
 
     z = fit.posterior.draws
-    identity = {"hash": hash_of(calibration), "seed": str(seed)}
+    summary = _summary(fit, calibration, seed, patients)
+    identity = {key: str(summary[key]) for key in IDENTITY}
     values = {q.name: np.array([q.value(row) for row in z]) for q in fit.quantities}
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder, prefix=".unfinished.") as temporary:
-        made = Path(temporary)
+    with written_together(folder, FILES) as made:
         for name, columns in ((DRAWS, values), (UNKNOWNS, dict(zip(fit.unknowns, z.T, strict=True)))):
             table = pa.table({key: pa.array(column) for key, column in columns.items()})
             pq.write_table(table.replace_schema_metadata(identity), made / name)
-        text = json.dumps(_summary(fit, calibration, seed, patients), indent=1, ensure_ascii=False)
+        text = json.dumps(summary, indent=1, ensure_ascii=False)
         (made / SUMMARY).write_text(text + "\n", encoding="utf-8")
-        for name in FILES:
-            os.replace(made / name, folder / name)
 
 
 def _summary(fit: Fit, calibration: Calibration, seed: int, patients: int) -> dict[str, Any]:
     posterior = fit.posterior
     return {
         "hash": hash_of(calibration),
+        "of_draws": hashlib.sha256(np.ascontiguousarray(posterior.draws).tobytes()).hexdigest(),
         "calibration_version": VERSION,
         "studies": list(fit.studies),
         "seed": seed,
@@ -130,16 +132,21 @@ def read_fit(folder: Path, calibration: Calibration) -> Fitted:
         tables = [pq.read_table(folder / name) for name in (DRAWS, UNKNOWNS)]
         if absent := [key for key in KEYS if key not in summary]:
             raise KeyError(f"{SUMMARY} lacks {', '.join(absent)}")
-        found = {(table.schema.metadata or {}).get(b"hash", b"").decode() for table in tables} | {summary["hash"]}
+        found = {tuple(summary[key] for key in IDENTITY), *(_identity(table) for table in tables)}
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         _refuse(folder, f"cannot be read ({str(error).splitlines()[0]}): {RENEW}")
     if len(found) != 1:
         _refuse(folder, f"holds files of different fits: {RENEW}")
-    if found != {hash_of(calibration)}:
+    if summary["hash"] != hash_of(calibration):
         _refuse(folder, f"is stale, for figures, priors, parameters or the pathway have changed since: {RENEW}")
     columns = {name: tables[0][name].to_numpy() for name in tables[0].column_names}
     z = np.column_stack([tables[1][name].to_numpy() for name in tables[1].column_names])
     return Fitted(columns, z, summary)
+
+
+def _identity(table: Any) -> tuple[str, ...]:
+    metadata = table.schema.metadata or {}
+    return tuple(metadata.get(key.encode(), b"").decode() for key in IDENTITY)
 
 
 def _refuse(folder: Path, message: str) -> NoReturn:

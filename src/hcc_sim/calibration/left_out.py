@@ -17,6 +17,7 @@ from scipy import linalg
 
 from hcc_sim.calibration.model import Model
 from hcc_sim.calibration.posterior import FARTHEST_Z, Posterior
+from hcc_sim.calibration.prior import CENTRAL
 from hcc_sim.calibration.solve import Found, working
 from hcc_sim.calibration.targets import Target
 from hcc_sim.calibration.whitening import Whitening, covariance_of
@@ -27,8 +28,6 @@ Flags = NDArray[np.bool_]
 DRAWS = 40
 FEWEST = 3
 """Ratios from which a spread around their own mean is taken."""
-
-WITHIN = 1.959963984540054
 
 
 class LeftOutRatio(NamedTuple):
@@ -51,7 +50,7 @@ class LeftOutRatio(NamedTuple):
     @property
     def inside(self) -> bool:
         """Whether the report lies within the central 95% of the prediction."""
-        return abs(self.observed - self.mean) <= WITHIN * self.sd
+        return abs(self.observed - self.mean) <= CENTRAL * self.sd
 
 
 def predict_left_out(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -226,60 +227,40 @@ class Model:
         """The values of how trials look: follow-up, criterion of response."""
         return {one.name: one.value(z) for one in self.quantities if one.name.startswith(OF_TRIAL)}
 
-    def differentiate(self, z: Floats, active: NDArray[np.bool_] | None = None) -> Differences:
-        """Predictions at z, and their first and second derivatives along each unknown, by central differences.
+    def slopes(self, z: Floats, active: NDArray[np.bool_] | None = None) -> Floats:
+        """Derivatives (T, U) of the predictions at z along each unknown, by central differences.
 
         Args:
             z: (U,) the point.
             active: (U,) which unknowns to vary; the derivatives along others are 0.
         """
-        varied = np.ones(len(z), dtype=bool) if active is None else active
-
-        def of_cluster(arms: tuple[str, ...]) -> dict[int, tuple[float, Floats, Floats]]:
-            return self._differentiate_cluster(z, arms, varied)
-
-        value = np.zeros(len(self.targets))
-        slope, curve = np.zeros((2, len(self.targets), len(z)))
+        varied = np.flatnonzero(np.ones(len(z), dtype=bool) if active is None else active)
+        found = np.zeros((len(self.targets), len(z)))
         largest_first = sorted(self.clusters, key=len, reverse=True)
-        for part in in_threads(of_cluster, largest_first):
-            for number, (here, first, second) in part.items():
-                value[number], slope[number], curve[number] = here, first, second
-        return Differences(value, slope, curve)
+        for part in in_threads(lambda arms: self._slopes_of_cluster(z, arms, varied), largest_first):
+            for number, slope in part.items():
+                found[number] = slope
+        return found
 
-    def _differentiate_cluster(
-        self, z: Floats, arms: tuple[str, ...], varied: NDArray[np.bool_]
-    ) -> dict[int, tuple[float, Floats, Floats]]:
+    def _slopes_of_cluster(self, z: Floats, arms: tuple[str, ...], varied: NDArray[np.intp]) -> dict[int, Floats]:
         base = {arm: self.simulate(z, arm) for arm in arms}
-        here = self._predict_cluster(z, base)
-        slopes = {number: np.zeros(len(z)) for number in here}
-        curves = {number: np.zeros(len(z)) for number in here}
-        for place in np.flatnonzero(varied):
+        slopes: dict[int, Floats] = defaultdict(lambda: np.zeros(len(z)))
+        for place in varied:
             unknown = self.unknowns[place]
             concerned = [arm for arm in arms if unknown.concerns(arm)]
             if not concerned:
                 continue
-            beside = []
             width = STEP if unknown.owner else STEP_OF_COMMON
+            beside = []
             for step in (-width, width):
                 moved = z.copy()
                 moved[place] += step
                 again = {arm: self.simulate(moved, arm) for arm in concerned} if place in self._moving else {}
                 beside.append(self._predict_cluster(moved, base | again))
             below, above = beside
-            for number, predicted in here.items():
-                low, middle, high = below[number].working, predicted.working, above[number].working
-                slopes[number][place] = (high - low) / (2.0 * width)
-                curves[number][place] = (high - 2.0 * middle + low) / width**2
-        return {number: (here[number].working, slopes[number], curves[number]) for number in here}
-
-
-@dataclass(frozen=True)
-class Differences:
-    """Predictions (T,), their slopes (T, U) and curvatures (T, U) along each unknown."""
-
-    value: Floats
-    slope: Floats
-    curve: Floats
+            for number, high in above.items():
+                slopes[number][place] = (high.working - below[number].working) / (2.0 * width)
+        return slopes
 
 
 T = TypeVar("T")

@@ -7,18 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import networkx as nx
-from scipy.special import ndtri
 
+from hcc_sim.calibration.sampling import DOWN_WEIGHT, of_hazard_ratio
 from hcc_sim.figures import Evidence, Figure, Study
 from hcc_sim.figures.network import LEFT_OUT, Contrast
-from hcc_sim.figures.rules import QUANTILE
 
 PROGRESSION_FREE = "progression-free survival"
 CRITERIA = ("RECIST 1.1", "mRECIST")
 """The criteria by which progression is comparable; others define it in a trial's own way."""
-
-DOWN_WEIGHT = 2.0
-"""Assumed: factor on the variance of a ratio that the audit down-weights, as if half of its patients were believed."""
 
 UNCHECKED = 2.0
 """Assumed: factor on the variance of a ratio whose support is memory; its record asks for a wider distribution."""
@@ -108,10 +104,8 @@ def overlaps(evidence: Evidence) -> dict[str, frozenset[str]]:
 def log_ratio(figure: Figure) -> tuple[float, float, tuple[str, ...]]:
     """Log hazard ratio, its standard error as printed, and notes on whatever was not simply read.
 
-    The error is (ln high - ln low) / (2 z), z by the interval's level; with one end it is the distance to it over z;
-    without interval it is |ln value| / z(p), where the p value `< 0.001` is taken at its bound, so the error is if
-    anything too large (Parmar and others 1998, doi:10.1002/(SICI)1097-0258(19981230)17:24<2815::AID-SIM110>3.0.CO;2-8,
-    section 3); without either it is `ASSUMED_ERROR`.  A percentage is a reduction of the hazard, 1 - value / 100.
+    The error is that of `sampling.of_hazard_ratio`; where neither interval nor p tells it, `ASSUMED_ERROR`.  A
+    percentage is a reduction of the hazard, 1 - value / 100.
 
     Raises:
         ValueError: the figure has no value above 0, or a reduction of 100% or more.
@@ -119,15 +113,17 @@ def log_ratio(figure: Figure) -> tuple[float, float, tuple[str, ...]]:
     value, low, high, notes = _as_ratio(figure)
     if value is None or value <= 0:
         raise ValueError(f"{figure.id}: no hazard ratio can be taken from {figure.value} {figure.unit}")
-    mean = math.log(value)
-    z = QUANTILE[figure.level or 95]
-    if low is not None and high is not None:
-        return mean, (math.log(high) - math.log(low)) / (2.0 * z), notes
-    if (end := low if low is not None else high) is not None:
-        return mean, abs(math.log(end) - mean) / z, (*notes, "the error is from one end of the interval")
-    if figure.p is not None and (probability := float(figure.p.lstrip("<= "))) < 1.0 and mean != 0.0:
-        return mean, abs(mean) / -float(ndtri(probability / 2.0)), (*notes, f"no interval: error from p {figure.p}")
-    return mean, ASSUMED_ERROR, (*notes, f"no interval and no p value: error of {ASSUMED_ERROR} assumed")
+    interval = None if low is None and high is None else (low, high)
+    try:
+        reading = of_hazard_ratio(value, interval, figure.level or 95, p=figure.p)
+    except ValueError:
+        told = f"no interval and no p that tells: error of {ASSUMED_ERROR} assumed"
+        return math.log(value), ASSUMED_ERROR, (*notes, told)
+    if interval is None:
+        notes = (*notes, f"no interval: error from p {figure.p}")
+    elif None in interval:
+        notes = (*notes, "the error is from one end of the interval")
+    return reading.value, reading.error, notes
 
 
 def _as_ratio(figure: Figure) -> tuple[float | None, float | None, float | None, tuple[str, ...]]:

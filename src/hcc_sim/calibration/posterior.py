@@ -82,7 +82,7 @@ def draw_posterior(
         seed: of the draws; common luck stays that of the model.
         say: told of progress.
     """
-    slope = np.nan_to_num(search.model.differentiate(best.z, told).slope)
+    slope = np.nan_to_num(search.model.slopes(best.z, told))
     jacobian = np.vstack((np.eye(len(best.z)), -search.whiten(slope)))
     q, r = linalg.qr(jacobian, mode="economic")
     noise: Floats = np.random.Generator(np.random.PCG64(seed)).standard_normal((count, len(jacobian)))

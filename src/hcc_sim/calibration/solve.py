@@ -83,9 +83,9 @@ class Search:
         self.say(f"before: {here.objective:.1f}")
         own = np.array([unknown.owner != "" for unknown in self.model.unknowns])
         for _ in range(2):
-            here = self._round(here, own, self.model.differentiate(here.z, own).slope)
+            here = self._round(here, own, self.model.slopes(here.z, own))
         self.say(f"arms and studies alone ({int(own.sum())} unknowns): {here.objective:.1f}")
-        slope = np.nan_to_num(self.model.differentiate(here.z).slope)
+        slope = np.nan_to_num(self.model.slopes(here.z))
         self.told = own | (np.sum(self.whiten(slope) ** 2, axis=0) > LEAST_TOLD)
         for _ in range(rounds):
             before = here.objective
@@ -93,7 +93,7 @@ class Search:
             self.say(f"together ({int(self.told.sum())} unknowns): {here.objective:.1f}")
             if before - here.objective < LEAST_GAIN_OF_ROUND:
                 break
-            slope = self.model.differentiate(here.z, self.told).slope
+            slope = self.model.slopes(here.z, self.told)
         return here
 
     def _round(self, here: Found, active: Flags, slope: Floats) -> Found:

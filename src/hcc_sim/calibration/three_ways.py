@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from hcc_sim.calibration.left_out import WITHIN, LeftOutRatio
+from hcc_sim.calibration.left_out import LeftOutRatio
+from hcc_sim.calibration.prior import CENTRAL
 from hcc_sim.calibration.shapes import ENDPOINTS, Shapes, shapes_of
 from hcc_sim.figures import Evidence
 from hcc_sim.figures.medians import medians_of
@@ -78,5 +79,5 @@ def _within(predicted: float | None, low: float | None, high: float | None) -> b
 def _ends(left: LeftOutRatio | None) -> tuple[float | None, float | None, float | None, bool | None]:
     if left is None:
         return None, None, None, None
-    ends = [math.exp(left.mean + sign * WITHIN * left.sd) for sign in (-1.0, 1.0)]
+    ends = [math.exp(left.mean + sign * CENTRAL * left.sd) for sign in (-1.0, 1.0)]
     return math.exp(left.mean), ends[0], ends[1], left.inside

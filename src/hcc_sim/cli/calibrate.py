@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ import typer
 
 from hcc_sim.cli.options import CalibrationOption, SeedOption, TableFormat, TableFormatOption, in_format, whole
 from hcc_sim.cli.terminal import say, show, write
-from hcc_sim.errors import InputError, Problem, Problems
+from hcc_sim.errors import InputError, Problem, Problems, nearest
 
 if TYPE_CHECKING:
     from hcc_sim.calibration.fitted import Fitted
@@ -76,6 +77,7 @@ def reproduce(
         Path | None,
         typer.Option("--out", metavar="DIR", help="Also write the page of the fit, a plot, its data there."),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what --out has there.")] = False,
     fitted: Annotated[
         Path | None, typer.Option("--fitted", metavar="DIR", help="The fit; by default fitted/ of the calibration.")
     ] = None,
@@ -84,32 +86,36 @@ def reproduce(
     """Simulate every figure from the fitted draws and show it beside the report."""
     from hcc_sim.calibration.fit import folder_of, model_of
     from hcc_sim.calibration.fitted import read_fit
-    from hcc_sim.calibration.reproduce import predict_draws, table
+    from hcc_sim.calibration.reproduce import Row, predict_draws, table
     from hcc_sim.calibration.three_ways import three_ways
-    from hcc_sim.report.calibration import reproduce_report, row_dicts, write_reproduce
+    from hcc_sim.report.calibration import FILES, reproduce_report, row_dicts, write_reproduce
     from hcc_sim.report.calibration_page import page
 
     evidence, known = _all(calibration)
-    if study is not None and study not in evidence.studies:
-        from hcc_sim.errors import nearest
-
-        hint = nearest(study, evidence.studies)
-        raise InputError(Problem("--study", None, "", " ".join(filter(None, (f"unknown study '{study}'.", hint)))))
     fit = read_fit(fitted or folder_of(known), known)
+    model = model_of(known, evidence, fit.studies, patients=fit.patients, seed=fit.seed)[0]
+    _check_study(study, {target.study for target in model.targets})
+    if out is not None and not force and (there := [name for name in FILES if (out / name).exists()]):
+        raise InputError(Problem("--out", None, "", f"{out} has {', '.join(there)} already; --force replaces them"))
     if hazard_ratios:
         _show_three_ways(evidence, fit, study, output)
         return
-    model = model_of(known, evidence, fit.studies, patients=fit.patients, seed=fit.seed)[0]
     rows = table(model.targets, predict_draws(model, fit.z))
     if study is not None:
         rows = [row for row in rows if row.study == study]
     if output is TableFormat.table:
         show(reproduce_report(rows))
     else:
-        write(in_format(row_dicts(rows), output))
+        write(in_format(row_dicts(rows), output, Row._fields))
     if out is not None:
-        text = page(fit, rows, three_ways(evidence, fit.without_study))
-        say(f"{', '.join(write_reproduce(out, rows, text))} in {out}")
+        write_reproduce(out, rows, page(fit, rows, three_ways(evidence, fit.without_study)))
+        say(f"{', '.join(FILES)} in {out}")
+
+
+def _check_study(study: str | None, fitted: Iterable[str]) -> None:
+    if study is not None and study not in fitted:
+        hint = nearest(study, fitted) or f"It is of {', '.join(sorted(fitted))}"
+        raise InputError(Problem("--study", None, "", f"the fit has no study '{study}'. {hint}"))
 
 
 def _show_three_ways(evidence: Evidence, fit: Fitted, study: str | None, output: TableFormat) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,9 +21,12 @@ from rich.table import Table
 from rich.text import Text
 
 from hcc_sim.calibration.fit import Fit
-from hcc_sim.calibration.left_out import WITHIN, LeftOutRatio
+from hcc_sim.calibration.left_out import LeftOutRatio
+from hcc_sim.calibration.prior import CENTRAL
 from hcc_sim.calibration.reproduce import FAR, Row
 from hcc_sim.calibration.three_ways import ThreeWays
+from hcc_sim.files import written_together
+from hcc_sim.report.listing import rows_as_csv
 from hcc_sim.report.style import COLOURS, GREY, STYLE
 
 MOST_NAMED = 8
@@ -74,7 +75,7 @@ def reproduce_report(rows: Sequence[Row]) -> RenderableType:
         table.add_column("of", overflow="fold")
         for row in group:
             what = f"{row.endpoint}, {row.measure.replace('_', ' ')}; {row.arm}"
-            table.add_row(*map(Text, (_reported(row), *_simulated(row), what + _remark(row))))
+            table.add_row(*map(Text, (reported(row), *_simulated(row), what + _remark(row))))
         parts += [table, ""]
     parts.append(Text(quality(rows)))
     return Group(*parts)
@@ -84,7 +85,8 @@ def _remark(row: Row) -> str:
     return "" if row.role == "fitted" else f" [{row.role}]"
 
 
-def _reported(row: Row) -> str:
+def reported(row: Row) -> str:
+    """`0.45 (0.33-0.61)`; of a range its two ends."""
     span = f"{row.interval_low}-{row.interval_high}" if row.interval_low is not None else ""
     if row.reported is None:
         return span
@@ -113,7 +115,7 @@ def three_ways_report(rows: Sequence[ThreeWays], without: Sequence[LeftOutRatio]
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for heading in ("reported", "one shape", "own shape", "without its study"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("of", no_wrap=True)
+    table.add_column("of", overflow="fold")
     for row in rows:
         span = f" ({row.interval_low}-{row.interval_high})" if row.interval_low is not None else ""
         ends = "" if row.without_study_low is None else f" ({row.without_study_low:.2f}-{row.without_study_high:.2f})"
@@ -145,7 +147,7 @@ def three_ways_summary(rows: Sequence[ThreeWays], without: Sequence[LeftOutRatio
             float(np.mean([getattr(one, field) for one in without]))
             for field in ("score", "score_of_no_effect", "score_of_mean")
         )
-        width = float(np.mean([2.0 * WITHIN * one.sd for one in without]))
+        width = float(np.mean([2.0 * CENTRAL * one.sd for one in without]))
         lines.append(
             f"Without their studies: {sum(one.inside for one in without)} of {len(without)} reports inside the central "
             f"95% of the prediction, whose mean width is {width:.2f} on the log scale. Mean log score {own:.2f}, "
@@ -219,20 +221,15 @@ def _kind(row: Row) -> str:
 
 
 PICTURES = "pictures"
+FILES = ("calibration.md", *(f"{PICTURES}/reproduce.{kind}" for kind in ("csv", "svg", "png")))
 
 
-def write_reproduce(folder: Path, rows: Sequence[Row], page: str) -> list[str]:
-    """Write the page and, under `pictures`, the plot with its data; the names of the files."""
-    pictures = folder / PICTURES
-    pictures.mkdir(parents=True, exist_ok=True)
-    (folder / "calibration.md").write_text(page, encoding="utf-8")
-    text = io.StringIO()
-    writer = csv.DictWriter(text, Row._fields, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(row_dicts(rows))
-    (pictures / "reproduce.csv").write_text(text.getvalue(), encoding="utf-8")
-    with mpl.rc_context(STYLE):
-        plot = reproduce_plot(rows)
-        plot.savefig(pictures / "reproduce.svg", metadata={"Date": None})
-        plot.savefig(pictures / "reproduce.png", dpi=150)
-    return ["calibration.md", *(f"{PICTURES}/reproduce.{kind}" for kind in ("csv", "svg", "png"))]
+def write_reproduce(folder: Path, rows: Sequence[Row], page: str) -> None:
+    """Write all `FILES`: the page, and the plot with its data."""
+    with written_together(folder, FILES) as made:
+        (made / FILES[0]).write_text(page, encoding="utf-8")
+        (made / PICTURES / "reproduce.csv").write_text(rows_as_csv(row_dicts(rows), Row._fields), encoding="utf-8")
+        with mpl.rc_context(STYLE):
+            plot = reproduce_plot(rows)
+            plot.savefig(made / PICTURES / "reproduce.svg", metadata={"Date": None})
+            plot.savefig(made / PICTURES / "reproduce.png", dpi=150)

@@ -10,7 +10,8 @@ from typing import Any
 from hcc_sim.calibration.fitted import Fitted
 from hcc_sim.calibration.reproduce import FAR, Row
 from hcc_sim.calibration.three_ways import ThreeWays
-from hcc_sim.report.calibration import quality, three_ways_summary
+from hcc_sim.report.calibration import quality, reported, three_ways_summary
+from hcc_sim.report.markdown import plain, table
 
 METHOD = """Every uncertain quantity has a prior F; its value is F^-1(Phi(z)), so that the prior of all z together is
 N(0, I). Each study arm is simulated with the pathway: {patients:,} patients with common luck (seed {seed}), followed
@@ -49,15 +50,15 @@ def page(fit: Fitted, rows: Sequence[Row], ratios: Sequence[ThreeWays]) -> str:
         *(_study(study, list(group)) for study, group in groupby(rows, key=lambda row: row.study)),
         "## Hazard ratios three ways",
         " ".join(three_ways_summary(ratios, fit.without_study)),
-        _table(
+        table(
             ("hazard ratio", "reported", "one shape", "own shape", "without its study"),
             (_three(row) for row in ratios),
         ),
         "## What was learned",
         _verdicts(summary["ledger"]),
-        _table(("quantity", "before", "after", "verdict", "told most by"), map(_entry, _told(summary["ledger"]))),
+        table(("quantity", "before", "after", "verdict", "told most by"), map(_entry, _told(summary["ledger"]))),
         "## What is left out",
-        _table(("figure", "why"), ((f"`{one['figure']}`", one["why"]) for one in summary["left_out"])),
+        table(("figure", "why"), ((f"`{one['figure']}`", one["why"]) for one in summary["left_out"])),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -76,21 +77,16 @@ def _far(rows: Sequence[Row]) -> list[str]:
         f"z {row.z:+.1f}. {row.flag}"
         for row in far
     ]
-    return [f"Beyond {FAR:g} sampling errors:", "\n".join(map(_plain, told))]
+    return [f"Beyond {FAR:g} sampling errors:", "\n".join(map(plain, told))]
 
 
 def _study(study: str, rows: Sequence[Row]) -> str:
     lines = (
-        (row.arm, f"{row.endpoint}, {row.measure.replace('_', ' ')}", _reported(row), f"{row.simulated:.2f}",
+        (row.arm, f"{row.endpoint}, {row.measure.replace('_', ' ')}", reported(row), f"{row.simulated:.2f}",
          f"{row.z:+.1f}", "" if row.inside is None else "yes" if row.inside else "no", row.role)
         for row in rows
     )  # fmt: skip
-    return f"### {study}\n\n" + _table(("arm", "of", "reported", "simulated", "z", "inside", "role"), lines)
-
-
-def _reported(row: Row) -> str:
-    span = "" if row.interval_low is None else f"{row.interval_low} to {row.interval_high}"
-    return span if row.reported is None else f"{row.reported}" + (f" ({span})" if span else "")
+    return f"### {study}\n\n" + table(("arm", "of", "reported", "simulated", "z", "inside", "role"), lines)
 
 
 def _three(row: ThreeWays) -> tuple[str, ...]:
@@ -124,12 +120,3 @@ def _entry(entry: Mapping[str, Any]) -> tuple[str, ...]:
 
     figures = ", ".join(f"`{figure}`" for figure in entry["figures"])
     return f"`{entry['name']}`", span("prior"), span("posterior"), entry["verdict"], figures
-
-
-def _table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rows = [headings, ["---"] * len(headings), *lines]
-    return "\n".join("| " + " | ".join(_plain(cell) for cell in row) + " |" for row in rows)
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split()).replace("<", "&lt;").replace("|", "\\|")

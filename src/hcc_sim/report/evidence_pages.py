@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import matplotlib as mpl
 
@@ -13,10 +11,12 @@ from hcc_sim.figures import Evidence, Figure, Study
 from hcc_sim.figures.audit import Audit, audit
 from hcc_sim.figures.rules import RULES
 from hcc_sim.figures.second_reading import SecondReading
+from hcc_sim.files import written_together
 from hcc_sim.report.evidence import title
 from hcc_sim.report.evidence_words import DESIGNS, number, study_name, what, whom
 from hcc_sim.report.forest_plot import forest, forest_table
 from hcc_sim.report.listing import rows_as_csv
+from hcc_sim.report.markdown import plain, table
 from hcc_sim.report.network_plot import network_plot, network_table
 from hcc_sim.report.style import STYLE
 
@@ -30,10 +30,7 @@ def write_evidence_pages(
     folder: Path, evidence: Evidence, documents: Mapping[str, str], second: SecondReading | None
 ) -> None:
     """Write all `FILES`, in place of what is there only once all are made; documents: key -> citation."""
-    (folder / PICTURES).mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder, prefix=".unfinished.") as temporary:
-        made = Path(temporary)
-        (made / PICTURES).mkdir()
+    with written_together(folder, FILES) as made:
         for name, text in (
             (PAGE, page(evidence, documents, second)),
             (f"{PICTURES}/forest.csv", rows_as_csv(forest_table(evidence))),
@@ -44,8 +41,6 @@ def write_evidence_pages(
             for name, plot in (("forest", forest(evidence)), ("network", network_plot(evidence))):
                 plot.savefig(made / PICTURES / f"{name}.svg", metadata={"Date": None})
                 plot.savefig(made / PICTURES / f"{name}.png", dpi=DOTS_PER_INCH)
-        for name in FILES:
-            os.replace(made / name, folder / name)
 
 
 def page(evidence: Evidence, documents: Mapping[str, str], second: SecondReading | None) -> str:
@@ -115,11 +110,11 @@ def _read_twice(second: SecondReading | None) -> str:
 
 def _study(evidence: Evidence, study: Study, found: Audit) -> str:
     parts = [f"### {study_name(study)}", _about(evidence, study), _figures(evidence, study)]
-    flags = [f"- `{figure.id}`: {_plain(flag)}" for figure in study.figures for flag in figure.flags]
+    flags = [f"- `{figure.id}`: {plain(flag)}" for figure in study.figures for flag in figure.flags]
     if flags:
         parts.append("Flagged by readers:\n\n" + "\n".join(flags))
     findings = [
-        f"- *{title(one.finding.rule)}*: {_plain(one.finding.message)}. Decision: {_plain(one.decision or 'none yet.')}"
+        f"- *{title(one.finding.rule)}*: {plain(one.finding.message)}. Decision: {plain(one.decision or 'none yet.')}"
         for one in found.findings
         if one.finding.study == study.study
     ]
@@ -140,15 +135,17 @@ def _about(evidence: Evidence, study: Study) -> str:
         sentences.append(f"Country: {study.country}")
     if study.notes:
         sentences.append(study.notes)
-    return _plain(". ".join(sentence.rstrip(".") for sentence in sentences) + ".")
+    return plain(". ".join(sentence.rstrip(".") for sentence in sentences) + ".")
 
 
 def _figures(evidence: Evidence, study: Study) -> str:
-    lines = ["| what | in whom | as printed | where | status |", "|---|---|---|---|---|"]
-    for figure in study.figures:
-        cells = (what(figure), whom(evidence, figure), number(figure), _where(figure), _status(figure))
-        lines.append("| " + " | ".join(_plain(cell) for cell in cells) + " |")
-    return "\n".join(lines)
+    return table(
+        ("what", "in whom", "as printed", "where", "status"),
+        (
+            (what(figure), whom(evidence, figure), number(figure), _where(figure), _status(figure))
+            for figure in study.figures
+        ),
+    )
 
 
 def _where(figure: Figure) -> str:
@@ -157,8 +154,3 @@ def _where(figure: Figure) -> str:
 
 def _status(figure: Figure) -> str:
     return f"{figure.status}: {figure.reason}"
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown leaves as it is, on one line."""
-    return " ".join(text.split()).replace("<", "&lt;").replace("*", "\\*").replace("|", "\\|")
