@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -125,6 +126,17 @@ def test_a_parameter_costs_the_logarithm_of_how_many_figures_there_are() -> None
     assert weights["exponential"] / weights["weibull"] == pytest.approx(math.sqrt(3.0))
 
 
+def test_inflation_multiplies_the_variance() -> None:
+    """A figure of half the patients has twice the variance."""
+    truth, other = LAWS["weibull"], Landmark("other", 24.0, 25.0, patients=80)
+    halved = fit_curves([median(truth, 50), landmark(truth, 6.0, 60), other])
+    doubled = [replace(point, inflation=2.0) for point in (median(truth, 100), landmark(truth, 6.0, 120))]
+    inflated = fit_curves([*doubled, other])
+    assert inflated.weights == pytest.approx(halved.weights)
+    ranges = [[Range("r", 10.0, 14.0, inflation=i), other, landmark(truth, 6.0)] for i in (1.0, 2.0)]
+    assert fit_of("exponential", *ranges[0]).deviance > fit_of("exponential", *ranges[1]).deviance > 0.0
+
+
 def test_few_patients_separate_less() -> None:
     truth = LAWS["weibull"]
     by_size = [
@@ -145,7 +157,10 @@ def test_few_patients_separate_less() -> None:
         ([Landmark("a", 12.0, 40.0, patients=50), Landmark("b", 24.0, 45.0, patients=50)], "a, b: survival rises"),
         ([Median("m", 12.0, patients=50), Landmark("b", 24.0, 55.0, patients=50)], "m, b: survival rises"),
         ([Range("r", 10.0, 14.0), Landmark("b", 24.0, 55.0, patients=50)], "r, b: survival rises"),
-        ([Median("m", 12.0, patients=50), Landmark("b", 24.0, 50.0, patients=50)], "m, b: Weibull: "),
+        ([Median("m", 12.0, patients=50), Landmark("b", 24.0, 50.0, patients=50)], "m, b: survival stands still"),
+        ([Median("m", 12.0, patients=50), Median("n", 14.0, patients=50)], "m, n: survival stands still"),
+        ([Landmark("a", 12.0, 80.0, patients=50), Landmark("b", 24.0, 80.0, patients=50)], "a, b: survival stands"),
+        ([Landmark("a", 12.0, 80.0, patients=50), Landmark("b", 24.0, 79.99, patients=50)], "a, b: no weibull law"),
         ([Range("r", 30.0, 20.0, months=12.0)], "r: 30 to 20 is no range"),
         ([Median("m", 0.0, patients=50)], "m: a time in months"),
         ([Median("m", 12.0)], "m: a median needs"),

@@ -39,6 +39,14 @@ def test_median_from_its_interval_at_its_own_level() -> None:
     assert narrow == pytest.approx(math.log(16 / 9) / (2 * Z95))
 
 
+def test_an_interval_claims_no_more_than_its_patients_tell() -> None:
+    narrow = of_median(10.6, interval=(9.5, 11.7), level=95, patients=170, shape=1.0)
+    assert narrow == of_median(10.6, patients=170, shape=1.0)
+    assert narrow.error > of_median(10.6, interval=(9.5, 11.7), level=95).error
+    wide = of_median(10.6, interval=(6.0, 18.0), level=95, patients=170, shape=1.0)
+    assert wide == of_median(10.6, interval=(6.0, 18.0), level=95)
+
+
 def test_median_with_one_end() -> None:
     assert of_median(12.0, interval=[9.0, None], level=95).error == pytest.approx(math.log(12 / 9) / Z95)
 

@@ -14,10 +14,8 @@ import pytest
 from hcc_sim.calibration import sampling, statistics
 from hcc_sim.calibration.targets import (
     ASSUMED_PATIENTS,
-    BORROWED,
     BORROWED_ERROR,
     MONTHS_IN,
-    REFERENCE,
     LeftOut,
     Target,
     arms_of,
@@ -51,6 +49,19 @@ arms:
 {arms}
 figures:
 """
+STANDS_IN = """\
+study: reference
+title: whose converted patients stand in
+design: cohort
+population: somebody
+arms:
+  - {regimen: local+tki+ici}
+stands_in: true
+figures:
+  - {id: reference.0.x, regimen: local+tki+ici, endpoint: other, measure: count, value: 7, unit: patients,
+     status: context, document: fu_review_2024, where: Table 1, support: source, kind: reported, reason: an example}
+"""
+REFERENCE, OF_EVIDENCE = "reference/local+tki+ici", "ke_2022/local+tki+ici"
 ARMS = {"tace": "80", "sorafenib": "75", "resection+tace": "20"}
 SAME = "support: source, kind: reported, reason: an example"
 
@@ -64,7 +75,7 @@ SURVIVAL = f"regimen: tace, {OS}, measure: survival_at, value: 64, unit: '%', ti
 
 
 def read(
-    folder: Path, *figures: str, name: str = "small", arms: Mapping[str, str] = ARMS
+    folder: Path, *figures: str, name: str = "small", arms: Mapping[str, str] = ARMS, about: str = ""
 ) -> tuple[list[Target], list[LeftOut]]:
     """Targets of figures written as `key: value, ...`; status and document unless they say themselves."""
     shutil.copy(CALIBRATION / "vocabulary.yaml", folder)
@@ -75,7 +86,8 @@ def read(
         document = "" if "document:" in figure else ", document: fu_review_2024, where: Table 1"
         lines.append(f"  - {{id: {name}.{number}.x, {figure}{status}{document}, {SAME}}}")
     sizes = "\n".join(f"  - {{regimen: {arm}, patients: {n}}}" for arm, n in arms.items())
-    text = HEAD.format(name=name, arms=sizes or "  []") + "\n".join(lines) + "\n"
+    (folder / "figures" / "reference.yaml").write_text(STANDS_IN, encoding="utf-8")
+    text = about + HEAD.format(name=name, arms=sizes or "  []") + "\n".join(lines) + "\n"
     (folder / "figures" / f"{name}.yaml").write_text(text, encoding="utf-8")
     return targets_of(load_evidence(folder, {"fu_review_2024": 1, "wang_review_2024": 2}))
 
@@ -470,32 +482,46 @@ def test_arms_are_simulated_once_each(tmp_path: Path):
 
 
 def test_what_is_borrowed_is_less_sure(tmp_path: Path):
-    name = next(iter(BORROWED))
+    about = "taken_for: others\n"
     after = "subset: early recurrence, time_zero: recurrence, measure: median"
-    target = one(tmp_path, MEDIAN.replace("measure: median", after).replace(": tace", ": resection"), name=name)
+    target = one(tmp_path, MEDIAN.replace("measure: median", after).replace(": tace", ": resection"), about=about)
     plain = sampling.of_median(20.0, patients=ASSUMED_PATIENTS, shape=1.5)
     assert target.reading.error == pytest.approx(math.hypot(plain.error, BORROWED_ERROR))
     assert target.arm == REFERENCE
-    assert target.note.split("; ") == ["no size printed: 100 assumed", BORROWED[name], f"converted as in {REFERENCE}"]
+    assert target.note.split("; ") == ["no size printed: 100 assumed", "others", f"converted as in {REFERENCE}"]
     less = one(
         tmp_path,
         MEDIAN.replace("measure: median", after).replace(": tace", ": resection") + ", status: down-weight",
-        name=name,
+        about=about,
     )
     assert less.reading.error == pytest.approx(math.hypot(math.sqrt(2.0) * plain.error, BORROWED_ERROR))
 
 
-@pytest.mark.parametrize(("name", "among"), [("zhang_2016", True), ("hamaoka_2017", False)])
-def test_operated_against_not_operated(tmp_path: Path, name: str, among: bool):
-    targets, left = read(tmp_path, OF_RESECTED, MEDIAN.replace("20.0", "11.0"), name=name)
+@pytest.mark.parametrize(("whom", "among"), [("converted", True), ("all", False)])
+def test_operated_against_not_operated(tmp_path: Path, whom: str, among: bool):
+    targets, left = read(tmp_path, OF_RESECTED, MEDIAN.replace("20.0", "11.0"), about=f"compares: {whom}\n")
     assert left == []
     for target, operated, months in zip(targets, (True, False), (20.0, 11.0), strict=True):
-        assert target.arm == f"{name}/tace"
+        assert (target.arm, target.compares) == ("small/tace", whom)
 
         def times(arm: Arm, operated: bool = operated) -> tuple[statistics.Floats, statistics.Flags]:
             return statistics.survival_by_operation(arm, operated=operated, among_converted=among)
 
         assert same_statistic(target, statistics.median(times, months, 1.5))
+
+
+# --- figures that cannot both be right --------------------------------------------------------------------------------
+
+
+def test_figures_that_contradict_each_other_both_stay_out(tmp_path: Path):
+    targets, left = read(tmp_path, MEDIAN, MEDIAN.replace("20.0", "44.0"), SURVIVAL)
+    assert [target.figure.measure for target in targets] == ["survival_at"]
+    assert [one.why.partition(":")[0] for one in left] == ["contradicts small.1.x", "contradicts small.0.x"]
+
+
+def test_figures_that_differ_by_chance_both_count(tmp_path: Path):
+    targets, left = read(tmp_path, MEDIAN, MEDIAN.replace("20.0", "22.0"))
+    assert (len(targets), left) == (2, [])
 
 
 # --- what is left out -------------------------------------------------------------------------------------------------
@@ -505,6 +531,10 @@ def test_operated_against_not_operated(tmp_path: Path, name: str, among: bool):
     ("figure", "told"),
     [
         (MEDIAN.removeprefix(TACE), "of patients in general"),
+        (
+            MEDIAN.replace("20.0", "130.0"),
+            "a median beyond the follow-up of simulated trials (130 of 120 months)",
+        ),
         (
             MEDIAN.replace(": tace", ": adjuvant sorafenib"),
             "waits for patients who start otherwise (adjuvant sorafenib)",
@@ -590,11 +620,11 @@ def test_an_arm_is_one_of_its_study_or_the_reference(evidence: Evidence, found: 
         for name, regimen in zip(target.arms, (target.figure.regimen, target.figure.comparator), strict=False):
             assert regimen is not None
             own = f"{target.study}/{regimen.removeprefix('resection+')}"
-            assert name == own or (name == REFERENCE and f"converted as in {REFERENCE}" in target.note)
+            assert name == own or (name == OF_EVIDENCE and f"converted as in {OF_EVIDENCE}" in target.note)
             assert "resection" not in name
     told_by_therapy = {arm for target in found[0] if not target.of_operated for arm in target.arms}
     assert set(arms_of(found[0])) <= told_by_therapy
-    assert REFERENCE in told_by_therapy
+    assert OF_EVIDENCE in told_by_therapy
 
 
 def test_what_counts_once_is_told_by_a_target(found: tuple[list[Target], list[LeftOut]]):
@@ -624,7 +654,7 @@ def test_down_weight_in_the_evidence(evidence: Evidence, found: tuple[list[Targe
     full = {target.figure.id: target.reading.error for target in targets_of(Evidence(studies, evidence.vocabulary))[0]}
     factors = Counter()
     for target in found[0]:
-        other = BORROWED_ERROR if target.study in BORROWED else 0.0
+        other = BORROWED_ERROR if target.taken_for else 0.0
         factor = (target.reading.error**2 - other**2) / (full[target.figure.id] ** 2 - other**2)
         assert factor == pytest.approx(2.0 if target.figure.status == "down-weight" else 1.0)
         factors[round(factor)] += 1
@@ -646,20 +676,21 @@ def test_known_targets(found: tuple[list[Target], list[LeftOut]]):
     """Worked out from the files of the figures by whoever wrote this test."""
     by_id = {target.figure.id: target for target in found[0]}
     launch = by_id["launch.os.median.tace_lenvatinib.facts"].reading
-    assert (launch.value, launch.basis) == (math.log(17.8), "interval")
-    assert launch.error == pytest.approx(math.log(19.5 / 16.1) / (2 * Z95))
+    assert (launch.value, launch.basis) == (math.log(17.8), "patients or events")
+    assert math.log(19.5 / 16.1) / (2 * Z95) < launch.error  # the interval claims more than 170 patients can tell
+    assert launch == sampling.of_median(17.8, patients=170, shape=1.5)
     pcr = by_id["launch.complete_pathological_response.count.tace_lenvatinib"]
     assert pcr.arm == "launch/tace+lenvatinib"
     assert pcr.reading.value == pytest.approx(logit(2 / 26))  # 15.3% of 170 were resected
     stah = by_id["stah.os.hazard_ratio"].reading
     assert stah.error == pytest.approx(math.log(1.21 / 0.69) / (2 * 1.6448536269514722))  # its interval is of 90%
     death = by_id["pmc10521320.perioperative_death.count"]
-    assert (death.arm, death.reading) == (REFERENCE, sampling.of_proportion(70, count=2))
+    assert (death.arm, death.reading) == (OF_EVIDENCE, sampling.of_proportion(70, count=2))
     resected = by_id["zhang_2016.os.median.resection_tace"]
     assert (resected.arm, resected.of_operated) == ("zhang_2016/tace", True)
     early = by_id["hbsn_21_288.curative.proportion.early"]
-    assert early.arm == REFERENCE
-    assert BORROWED["hbsn_21_288"] in early.note
+    assert early.arm == OF_EVIDENCE
+    assert "resected patients in general" in early.note
     assert early.reading.error > BORROWED_ERROR
     days = by_id["zhang_2021.time_to_response.median.haic_tki_ici"]
     assert days.reading.value == pytest.approx(math.log(50.5 / 365.25 * 12))

@@ -24,7 +24,7 @@ from hcc_sim.cli import run as run_command
 
 ROOT = Path(__file__).resolve().parents[1]
 SCENARIO = ROOT / "scenarios" / "surgical-timing.yaml"
-SMALL = "title: Small\nstrategies: {only: {}}\n"
+SMALL = "title: Small\nregimen: launch/lenvatinib\nstrategies: {only: {}}\n"
 INVALID = ROOT / "tests" / "invalid"
 HEAVY = ("numpy", "numba", "pandas", "matplotlib", "pyarrow", "scipy", "yaml")
 LIGHT_PARSER = ("pydantic",)
@@ -217,7 +217,7 @@ def test_scenario_by_name(call, tmp_path: Path):
     run = ["--patients", 1, "--no-plots", "--format", "csv"]
     shipped = call("run", "surgical-timing", *run)
     assert shipped[:2] == call("run", SCENARIO, "--force", *run)[:2]
-    (tmp_path / "surgical-timing").write_text("title: Mine\nstrategies: {only: {}}\n")
+    (tmp_path / "surgical-timing").write_text("title: Mine\nregimen: tace\nstrategies: {only: {}}\n")
     code, out, _ = call("run", "surgical-timing", "--force", *run)
     assert code == 0
     assert out.splitlines()[1].startswith("only,"), "a file of that name comes first"
@@ -300,7 +300,9 @@ def test_everything_wrong_is_told_at_once(call):
 
 
 def test_what_does_not_fit_the_pathway_is_wrong_input(call, tmp_path: Path):
-    (tmp_path / "late.yaml").write_text("title: x\npopulation: {start: converted}\nstrategies: {a: {}}\n")
+    (tmp_path / "late.yaml").write_text(
+        "title: x\nregimen: tace\npopulation: {start: converted}\nstrategies: {a: {}}\n"
+    )
     code, out, err = call("run", "late.yaml")
     assert (code, out) == (2, "")
     assert "late.yaml: population.start: given 'converted'" in err
@@ -788,7 +790,7 @@ def test_copy_is_whole_or_not_at_all(call, tmp_path: Path, monkeypatch: pytest.M
 
 def test_copy_of_what_builds_on_a_file_elsewhere(call, tmp_path: Path):
     (tmp_path / "inner").mkdir()
-    (tmp_path / "base.yaml").write_text("title: x\nstrategies: {a: {}}\n")
+    (tmp_path / "base.yaml").write_text("title: x\nregimen: tace\nstrategies: {a: {}}\n")
     (tmp_path / "inner" / "mine.yaml").write_text("title: x\nextends: ../base.yaml\n")
     code, _, err = call("scenarios", "copy", "inner/mine.yaml", "other.yaml")
     assert code == 2
@@ -796,9 +798,12 @@ def test_copy_of_what_builds_on_a_file_elsewhere(call, tmp_path: Path):
 
 
 def test_parameters(call):
+    from hcc_sim.fit_in_use import fit_in_use
     from hcc_sim.parameters import load_calibration
 
-    known = load_calibration(ROOT / "calibration").parameters
+    calibration = load_calibration(ROOT / "calibration")
+    fit = fit_in_use(calibration)
+    known = calibration.parameters.with_entries(fit.common(calibration.parameters, {}))
     code, text, err = call("scenarios", "--parameters")
     assert (code, err) == (0, "")
     code, as_csv, _ = call("scenarios", "--parameters", "--format", "csv")
@@ -815,6 +820,8 @@ def test_parameters(call):
         assert float(rows[name]["value"]) == parameter.value
         assert " ".join(parameter.meaning.split()) in flat
         assert entries[name]["source"] or entries[name]["reason"] or entries[name]["derivation"]
-    assert "surgery.effect = 1 hazard ratio (assumed; 95% 0.5 to 2)" in flat
+    effect = known["surgery.effect"]
+    assert f"surgery.effect = {effect.text()} hazard ratio (assumed; 95% " in flat
+    assert "(calibrated, each regimen has its own; 95% 0.03 to 0.85)" in flat
     assert entries["surgery.delay"]["decision"] is True
     assert call("scenarios", "--parameters", "--calibration", ROOT / "calibration")[1] == text

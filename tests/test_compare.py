@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 import hcc_sim.analyses.turning as turning_module
+from hcc_sim.analyses import strategies as runs
 from hcc_sim.analyses.compare import Comparison, compare
 from hcc_sim.analyses.strategies import simulate_strategies
-from hcc_sim.analyses.turning import TIMING_ASSUMPTIONS, Turning, crossing
+from hcc_sim.analyses.turning import AGGRESSIVENESS, TIMING_ASSUMPTIONS, Turning, crossing, effects_of_aggressiveness
 from hcc_sim.errors import InputError
 from hcc_sim.outcomes.hcc import CONVERTED, EVERYBODY, OVERALL_SURVIVAL, WITHIN_MONTHS
 from hcc_sim.parameters import Distribution, load_calibration
@@ -25,9 +26,11 @@ HEADLINE = f"{OVERALL_SURVIVAL.name}: restricted mean to {WITHIN_MONTHS:g} month
 AT_ONCE_OR_NEVER = "{at once: {surgery.delay: 0 days}, never: {surgery.delay: never}}"
 SAFE_OR_DEADLY = "{deadly: {resection.death: 0.9}, safe: {resection.death: 0}}"
 MONTHS = {"regrowth.median", "death.median_after_relapse"}
+BY_AGGRESSIVENESS = effects_of_aggressiveness(CALIBRATION.parameters)
 SETTLED_BUT = {
     name: f"{name}: {CALIBRATION.parameters.value(name):g}" + " months" * (name in MONTHS)
-    for name in TIMING_ASSUMPTIONS
+    for name in (*TIMING_ASSUMPTIONS, *BY_AGGRESSIVENESS)
+    if name != AGGRESSIVENESS
 }
 SETTLED = f"{{{', '.join(SETTLED_BUT.values())}}}"
 """Values given by the scenario are settled: no turning value is looked for, which saves the runs."""
@@ -121,7 +124,7 @@ def test_the_headline_of_equal_strategies_speaks_of_them_all(load):
 
 
 def test_the_headline_of_strategies_that_differ_by_less_than_chance(load):
-    comparison = compare(load("{a: {surgery.effect: 1.0}, b: {surgery.effect: 0.999}}", patients=1_000))
+    comparison = compare(load("{a: {surgery.delay: 30 days}, b: {surgery.delay: 33 days}}", patients=1_000))
     means = restricted_means(comparison, CONVERTED)
     best, worst = max(means, key=means.__getitem__), min(means, key=means.__getitem__)
     assert means[best] > means[worst]
@@ -198,7 +201,7 @@ def test_where_strategies_differ_before_conversion_everybody_is_primary_and_a_no
     [
         AT_ONCE_OR_NEVER,
         "{a: {watching.interval: 3 weeks, surgery.delay: 1 year}, b: {}}",
-        "{a: {surgery.effect: 0.5}, b: {}}",
+        "{a: {surgery.effect: 0.5}, b: {surgery.effect: 1}}",
     ],
 )
 def test_where_they_differ_only_after_it_the_converted_are_primary(load, strategies: str):
@@ -220,11 +223,10 @@ def test_a_start_elsewhere_than_at_therapy_is_refused(load):
 
 
 def gap_at(scenario: Scenario, name: str, value: float) -> float:
-    """The difference of the headline, first strategy minus second, with one parameter at a value."""
-    strategies = tuple(
-        replace(s, parameters=s.parameters.with_values({name: value}, "test")) for s in scenario.strategies
-    )
-    first, second = restricted_means(compare(replace(scenario, strategies=strategies)), CONVERTED).values()
+    """The difference of the headline, first strategy minus second, with a parameter at a value, all else given it."""
+    strategies = tuple(replace(s, parameters=s.layers.parameters({name: value})) for s in scenario.strategies)
+    tallies = runs.simulate_strategies(replace(scenario, strategies=strategies))
+    first, second = (mean.value for mean in runs.restricted_means(tallies, CONVERTED).values())
     return first - second
 
 
@@ -232,22 +234,23 @@ def test_the_turning_value_is_found_where_there_is_one(load):
     """The risk of the operation is set so that operating and watching come out nearly equal; then an effect of surgery
     within its prior turns the order, and beyond the value told either strategy wins on its side."""
 
-    def risky(death: float, parameters: str) -> Scenario:
+    def risky(death: float) -> Scenario:
         at_once = f"{{surgery.delay: 0 days, resection.death: {death:.4f}}}"
-        return load(f"{{at once: {at_once}, never: {{surgery.delay: never}}}}", parameters=parameters)
+        return load(f"{{at once: {at_once}, never: {{surgery.delay: never}}}}", parameters="{}")
 
-    safe, deadly = (gap_at(risky(death, SETTLED), "surgery.effect", 1.0) for death in (0.0, 0.3))
+    safe, deadly = (gap_at(risky(death), "surgery.effect", 1.0) for death in (0.0, 0.3))
     assert safe > 0 > deadly
     even = 0.3 * safe / (safe - deadly)
-    comparison = compare(risky(even, "{}"))
+    comparison = compare(risky(even))
     assert {t.parameter.name for t in comparison.turnings} == set(TIMING_ASSUMPTIONS)
     spans = [t.span for t in comparison.turnings]
     assert spans == sorted(spans, reverse=True)
     (effect,) = (t for t in comparison.turnings if t.parameter.name == "surgery.effect")
-    assert effect.values == pytest.approx((0.5, 1.0, 2.0))
+    low, base, high = effect.values
+    assert low < base < high
     assert effect.turns_at is not None
-    assert 0.5 < effect.turns_at < 2.0
-    scenario = risky(even, SETTLED)
+    assert low < effect.turns_at < high
+    scenario = risky(even)
     sign = 1 if effect.strategy == "at once" else -1
     for value, difference in zip(effect.values, effect.differences, strict=True):
         assert sign * gap_at(scenario, "surgery.effect", value) == pytest.approx(difference, abs=1e-9)
@@ -257,7 +260,8 @@ def test_the_turning_value_is_found_where_there_is_one(load):
     assert comparison.strongest_assumption() == comparison.turnings[0].sentence()
     told = effect.sentence()
     pair = f"'{effect.strategy}' minus '{effect.versus}'"
-    assert told.startswith(f"surgery.effect = 1 (assumed, prior 0.5 to 2): across it {pair} is -")
+    known = f"surgery.effect = {base:.3g} (assumed, 95% {low:.3g} to {high:.3g})"
+    assert told.startswith(f"{known}: across that {pair} is -")
     assert told.endswith(f"the order turns at about {effect.turns_at:.2g}.")
 
 
@@ -269,7 +273,7 @@ def test_no_turning_value_is_told_where_there_is_none(load, only_two):
         assert t.turns_at is None
         assert (t.strategy, t.versus) == ("safe", "deadly"), "best minus worst"
         assert min(t.differences) > 0
-        assert t.sentence().endswith("no value within the prior turns the order.")
+        assert t.sentence().endswith("no value within turns the order.")
         assert t.values[1] == t.parameter.value  # the middle of three
         assert t.differences[1] == pytest.approx(means["safe"] - means["deadly"], abs=1e-9)
 
@@ -315,15 +319,31 @@ def test_an_assumption_is_told_with_its_prior_its_span_and_its_turning_value(loa
     strong = turning("surgery.effect", (3.0, 1.0, -1.0), 1.41)
     assert (weak.span, strong.span) == (1.0, 4.0)
     assert Comparison(load(AT_ONCE_OR_NEVER), {}, (strong, weak)).strongest_assumption() == (
-        "surgery.effect = 1 (assumed, prior 0.5 to 2): across it 'at once' minus 'never' is -1.0 to +3.0 months; "
+        "surgery.effect = 1 (assumed, 95% 0.5 to 2): across that 'at once' minus 'never' is -1.0 to +3.0 months; "
         "the order turns at about 1.4."
     )
-    assert "is +9.0 to +10.0 months; no value within the prior turns the order." in weak.sentence()
+    assert "is +9.0 to +10.0 months; no value within turns the order." in weak.sentence()
+
+
+def test_all_that_aggressiveness_does_is_multiplied_at_once(load, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("hcc_sim.analyses.turning.TIMING_ASSUMPTIONS", (AGGRESSIVENESS,))
+    comparison = compare(load(AT_ONCE_OR_NEVER, parameters="{}"))
+    (turned,) = comparison.turnings
+    assert turned.values == (0.0, 1.0, 2.0)
+    none, fitted, twice = turned.differences
+    assert comparison.unseen_differences() == (
+        f"'{turned.strategy}' minus '{turned.versus}' is {none:+.1f}, {fitted:+.1f}, {twice:+.1f} months with all "
+        "effects of aggressiveness times 0 and 1 and 2."
+    )
+    held = ", ".join(f"{name}: 0" for name in BY_AGGRESSIVENESS)
+    without = restricted_means(compare(load(AT_ONCE_OR_NEVER, parameters=f"{{{held}}}")), comparison.primary)
+    assert none == pytest.approx(without[turned.strategy] - without[turned.versus])
+    assert none != fitted
 
 
 def test_every_timing_assumption_can_be_varied():
     """It exists, is no decision, and its value lies within its prior: otherwise it would be left out in silence."""
-    for name in TIMING_ASSUMPTIONS:
+    for name in set(TIMING_ASSUMPTIONS) - {AGGRESSIVENESS}:
         parameter = CALIBRATION.parameters[name]
         assert not parameter.decision
         assert parameter.distribution is not None

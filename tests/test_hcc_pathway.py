@@ -21,7 +21,7 @@ from oracle import life as oracle_life
 
 from hcc_sim.engine import compile_pathway, simulate_all
 from hcc_sim.history import Stays
-from hcc_sim.outcomes import Tally, contrasts, estimates, same_patients, summary
+from hcc_sim.outcomes import Tally, contrasts, same_patients, summary
 from hcc_sim.outcomes.hcc import BEYOND_CURE, CONVERTED, EVERYBODY, HCC_OUTCOMES, SEEN
 from hcc_sim.parameters import load_calibration
 from hcc_sim.pathway.hcc import DEATHS, nothing_unseen
@@ -74,10 +74,26 @@ class Row(NamedTuple):
 Life = list[Row]
 
 
-def values_of(*changes: Mapping[str, float], regimen: str = "haic_lenvatinib_pd1") -> dict[str, float]:
-    """The shipped numbers of a regimen, with changes."""
+INSTEAD_OF_THE_FIT = {
+    "response.probability": 0.573,
+    "response.median_time": 1.659,
+    "progression.median_of_non_responders": 7.23,
+    "conversion.convertible_share": 0.95,
+    "conversion.dead_share": 0.27,
+    "conversion.occult_share": 0.4,
+    "regrowth.median": 26.0,
+    "outgrowth.median": 12.0,
+    "resection.death": 0.017,
+    "death.median_after_progression": 11.1,
+    "death.median_after_relapse": 20.0,
+}
+"""Numbers near those of a strong regimen, so that what is tested here does not move with a new fit."""
+
+
+def values_of(*changes: Mapping[str, float]) -> dict[str, float]:
+    """Numbers of an advanced population under a strong regimen, with changes."""
     parameters = CALIBRATION.parameters.with_entries(CALIBRATION.populations["advanced_hbv_china"].entries)
-    numbers = parameters.with_entries(CALIBRATION.regimens[regimen].entries).values_only()
+    numbers = parameters.values_only() | INSTEAD_OF_THE_FIT
     for change in changes:
         assert set(change) <= set(numbers), "a misspelt parameter would change nothing"
         numbers |= change
@@ -1121,49 +1137,6 @@ def test_the_engine_equals_the_oracle_stay_for_stay(strategy: str):
 
 
 # --- the reported figures ---------------------------------------------------------------------------------------------
-
-
-class Reported(NamedTuple):
-    """What the arm of a regimen showed; resected None where the regimen's documents print none."""
-
-    os_months: float
-    pfs_months: float
-    response: float
-    resected: float | None
-
-
-REPORTED = {
-    "lenvatinib_tace": Reported(17.8, 10.6, 0.541, 0.153),
-    "lenvatinib": Reported(11.5, 6.4, 0.250, None),
-    "haic_lenvatinib_pd1": Reported(26.3, 11.5, 0.573, 0.359),  # the last borrowed
-    "tace_haic_tki_ici": Reported(26.3, 11.5, 0.606, 0.359),  # the medians borrowed
-}
-MEDIANS_WITHIN, SHARES_WITHIN = 0.10, 0.12
-"""How close the closed forms come, as a share of the figure.  They are no fit: responders who progress first make
-response 8% to 9% too low, salvage makes resection 2% to 10% too high; medians of survival lie within 4% (lenvatinib
-alone: 7% too low), those of progression-free survival within 6% (lenvatinib alone: 8% too low)."""
-
-
-@pytest.mark.parametrize("regimen", REPORTED)
-def test_the_simulated_arm_comes_close_to_the_reported_one(regimen: str):
-    reported, patients = REPORTED[regimen], 20_000
-    stays = stays_of(values_of({"surgery.delay": 0.0}, regimen=regimen), patients)
-    tally = Tally(HCC_OUTCOMES, STATES, EXITS, HORIZON_MONTHS)
-    tally.add(stays, 0, patients)
-    simulated = {e.outcome: e.value for e in estimates(tally) if e.population == EVERYBODY}
-    assert simulated["OS: median"] == pytest.approx(reported.os_months, rel=MEDIANS_WITHIN)
-    assert simulated["PFS: median"] == pytest.approx(reported.pfs_months, rel=MEDIANS_WITHIN)
-    response = np.count_nonzero(stays.ended_by == EXITS.index("response")) / patients
-    assert response == pytest.approx(reported.response, rel=SHARES_WITHIN)
-    if reported.resected is None:
-        assert simulated["resected"] < 0.05  # systemic therapy alone: fewer than 5%
-    else:
-        assert simulated["resected"] == pytest.approx(reported.resected, rel=SHARES_WITHIN)
-        assert 0.195 < simulated["pCR"] < 0.391  # the range of the reports on conversion surgery
-
-
-def test_the_regimens_are_all_compared_with_their_reports():
-    assert set(REPORTED) == set(CALIBRATION.regimens)
 
 
 def test_surgery_comes_three_to_four_months_after_the_start_give_or_take():

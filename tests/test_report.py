@@ -98,7 +98,7 @@ def test_what_the_screen_says(timing: Comparison):
         timing.scenario.title,
         timing.scenario.question,
         "2,000 patients under each strategy, with the same luck",
-        "population advanced_hbv_china; regimen haic_lenvatinib_pd1; followed for 30 years; seed 20240502",
+        "population advanced_hbv_china; regimen haic_lenvatinib_pd1 (calibrated); followed for 30 years; seed 20240502",
         f"the {members:,} patients who convert, from conversion on",
         "Difference from 'opportunistic'",
         timing.headline(),
@@ -143,15 +143,15 @@ def test_every_row_of_the_table_exists(timing: Comparison):
 def test_many_strategies_odd_names_and_different_converters(tmp_path: Path):
     strategies = "".join(f"  'wait {n} [red]days[/red] $x_{n}$': {{surgery.delay: {n} days}}\n" for n in range(9))
     text = f"title: '[bold]odd[/bold] $x^2$'\nregimen: haic_lenvatinib_pd1\nstrategies:\n{strategies}"
-    comparison = compared(tmp_path, f"{text}  other: {{regimen: lenvatinib}}\n")
+    comparison = compared(tmp_path, f"{text}  other: {{regimen: launch/lenvatinib}}\n")
     assert population_in_words(comparison) == "all 1,000 patients, from the start of therapy on"
     shown = on_screen(comparison, 80)
     assert max(map(len, shown.splitlines())) <= 80
     assert "[bold]odd[/bold] $x^2$" in shown
     assert shown.count("[red]days[/red]") >= 9
     told = in_one_line(shown)
-    assert "regimen haic_lenvatinib_pd1, lenvatinib" in told
-    assert "Borrowed lenvatinib:" in told
+    assert "regimen haic_lenvatinib_pd1 (calibrated), launch/lenvatinib (calibrated)" in told
+    assert "Borrowed launch/lenvatinib: No figure tells conversion.convertible_share" in told
     assert "Strategies differ in who converts" in told
     plots.write_plots(tmp_path / "plots", comparison)
     drawing = (tmp_path / "plots" / "survival.svg").read_text()
@@ -161,7 +161,7 @@ def test_many_strategies_odd_names_and_different_converters(tmp_path: Path):
 
 
 def test_one_patient_one_strategy_short_horizon(tmp_path: Path):
-    text = "title: x\nstrategies: {only: {}}\nrun: {horizon: 30 months, seed: 0}\n"
+    text = "title: x\nregimen: tace\nstrategies: {only: {}}\nrun: {horizon: 30 months, seed: 0}\n"
     comparison = compared(tmp_path, text, patients=1)
     shown = on_screen(comparison, 80)
     assert "1 patient under each strategy" in shown
@@ -196,8 +196,10 @@ def test_parameters_file(timing: Comparison, tmp_path: Path):
         "inf",
     ]
     assert delay["set_by: conservative"] == "strategy conservative"
-    effect = rows["surgery.effect"]
-    assert (effect["value"], effect["kind"], effect["low"], effect["high"]) == ("1.0", "assumed", "0.5", "2.0")
+    effect = rows["salvage.curable_share"]  # of which no figure tells: its prior
+    assert (effect["kind"], effect["set_by"]) == ("assumed", "fit")
+    assert float(effect["value"]) == pytest.approx(0.75, abs=0.01)
+    assert [float(effect[end]) for end in ("low", "high")] == pytest.approx([0.47, 0.91])
     assert effect["reason"]
     assert effect["value: conservative"] == "", "filled only where strategies differ"
     for row in rows.values():

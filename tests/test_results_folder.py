@@ -316,7 +316,7 @@ def test_stays_are_those_of_the_engine(tmp_path: Path):
     from hcc_sim.engine import simulate_all
     from hcc_sim.scenario import load_scenario, programs
 
-    (tmp_path / "short.yaml").write_text("title: x\nstrategies: {a/b: {}}\nrun: {horizon: 20 months}\n")
+    (tmp_path / "short.yaml").write_text("title: x\nregimen: tace\nstrategies: {a/b: {}}\nrun: {horizon: 20 months}\n")
     run_short = ["run", "short.yaml", "--patients", "2500", "--chunk", "1000", "--keep-stays", "--no-plots"]
     assert main(run_short) == 0
     (program,) = programs(load_scenario("short.yaml")).values()
@@ -350,7 +350,11 @@ def test_manifest(tmp_path: Path):
     assert manifest["primary_population"] == "converted"
     assert " strategy can be told apart " in manifest["headline"] or manifest["headline"].startswith("Patients live")
     assert "surgery.effect =" not in manifest["strongest_assumption"], "it was set"
-    assert "prior" in manifest["strongest_assumption"]
+    assert "the order" in manifest["strongest_assumption"]
+    assert manifest["fit"]["not_renewed"] == []
+    assert len(manifest["fit"]["hash"]) == 64
+    assert manifest["strategies"][0]["grade"] == "calibrated"
+    assert "effects of aggressiveness" in manifest["unseen_differences"]
     assert any("Monte-Carlo error only" in note for note in manifest["notes"])
     assert any("not advice for a patient" in note for note in manifest["notes"])
     assert manifest["borrowed"]

@@ -3,12 +3,13 @@
 import hashlib
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
 from .errors import InputError, MachineError, Problem, Problems, nearest
+from .quantiles import value_of
 from .strict_yaml import Document, Keys, read_yaml
 from .units import UNITS, shown
 
@@ -64,9 +65,9 @@ class Parameter:
     """A named number: value in its unit, what it means, where it comes from, how uncertain it is.
 
     ``kind`` is ``reported``, ``calibrated`` or ``assumed``. ``decision`` marks what a strategy chooses: it is never
-    sampled. ``distribution`` is None where the value is held. ``bounds`` are what is accepted, in the unit.
-    ``set_by`` says which layer the value comes from: ``default``, ``preset NAME``, ``regimen NAME``, ``scenario``,
-    ``strategy NAME`` or ``--set``.
+    sampled. ``of_arm`` marks what each regimen has its own value of. ``distribution`` is None where the value is held.
+    ``bounds`` are what is accepted, in the unit. ``set_by`` says which layer the value comes from: ``default``,
+    ``fit``, ``preset NAME``, ``regimen NAME``, ``scenario``, ``strategy NAME`` or ``--set``.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Parameter:
     support: str = ""
     distribution: Distribution | None = None
     decision: bool = False
+    of_arm: bool = False
     bounds: tuple[float, float] = (-math.inf, math.inf)
     set_by: str = "default"
 
@@ -168,7 +170,8 @@ class Parameters(Mapping[str, Parameter]):
 class NamedSet:
     """A regimen or a population preset: named parameter values that replace the defaults.
 
-    ``borrowed`` are notes on numbers taken from elsewhere, to be shown with every headline.
+    ``borrowed`` are notes on numbers taken from elsewhere, to be shown with every headline.  ``fitted`` names the study
+    arm whose fitted value a parameter takes.
     """
 
     name: str
@@ -177,6 +180,7 @@ class NamedSet:
     sources: tuple[str, ...]
     borrowed: tuple[str, ...]
     entries: Mapping[str, Parameter]
+    fitted: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -323,6 +327,13 @@ class Item:
             return ""
         return str(value)
 
+    def flag(self, key: str) -> bool:
+        """True or false, false where there is none, and a problem if something else is there."""
+        value = self.data.get(key, False)
+        if not isinstance(value, bool):
+            self.problem(f"given {shown(value)}; accepted: true or false", key)
+        return value is True
+
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of texts; one text is a list of one."""
         value = self.data.get(key, [])
@@ -391,19 +402,35 @@ _EVIDENCE = ("source", "where", "reason", "derivation", "support", "distribution
 
 
 def _read_parameter(item: Item, known: Mapping[str, Source]) -> Parameter | None:
-    """A parameter of parameters.yaml; None if too much is missing to make one."""
-    if not item.expect(("value", "unit", "kind", "meaning"), (*_EVIDENCE, "decision", "bounds")):
+    """A parameter of parameters.yaml; None if too much is missing to make one.
+
+    One that is calibrated may leave its value to the fit; before, it has the median of its distribution, the prior.
+    """
+    to_be_fitted = isinstance(item.data, dict) and item.data.get("kind") == "calibrated" and "value" not in item.data
+    required = ("unit", "kind", "meaning", "distribution") if to_be_fitted else ("value", "unit", "kind", "meaning")
+    if not item.expect(required, (*_EVIDENCE, "decision", "of_arm", "bounds")):
         return None
     unit = item.one_of("unit", tuple(UNITS))
     if item.name == "regimen":
         item.problem("'regimen' cannot be the name of a parameter: strategies use it to name their regimen")
-    if not unit or "value" not in item.data:
+    if not unit or any(key not in item.data for key in required):
         return None
-    decision = item.data.get("decision", False)
-    if not isinstance(decision, bool):
-        item.problem(f"given {shown(decision)}; accepted: true or false", "decision")
-    blank = Parameter(item.name, math.nan, unit, "", item.text("meaning"), decision=decision is True)
-    return _with_evidence(item, replace(blank, bounds=_read_bounds(item, blank)), (), known)
+    decision, of_arm = item.flag("decision"), item.flag("of_arm")
+    blank = Parameter(item.name, math.nan, unit, "", item.text("meaning"), decision=decision, of_arm=of_arm)
+    blank = replace(blank, bounds=_read_bounds(item, blank))
+    return _read_fitted(item, blank) if to_be_fitted else _with_evidence(item, blank, (), known)
+
+
+def _read_fitted(item: Item, blank: Parameter) -> Parameter | None:
+    distribution = read_distribution(item, blank, math.nan)
+    if "reason" not in item.data:
+        item.problem("a value that is left to the fit needs the reason of its prior")
+    if distribution is None or distribution.family == "fixed":
+        if distribution is not None:
+            item.problem("a value that is left to the fit needs a prior that is not fixed", "distribution")
+        return None
+    median = value_of(distribution.family, distribution.low, distribution.high)(0.0)
+    return replace(blank, value=median, kind="calibrated", reason=item.text("reason"), distribution=distribution)
 
 
 def _read_bounds(item: Item, parameter: Parameter) -> tuple[float, float]:
@@ -424,8 +451,10 @@ def _read_set(
     item: Item, layer: str, defaults: Parameters, known: Mapping[str, Source], incomplete: set[str]
 ) -> NamedSet:
     """A regimen or preset; entries keep unit, meaning and bounds; reported ones may use the set's source."""
-    if not item.expect(("title", "description", "parameters"), ("source", "borrowed")):
+    if not item.expect(("title", "description"), ("source", "borrowed", "parameters", "fitted")):
         return NamedSet(item.name, "", "", (), (), {})
+    if not {"parameters", "fitted"} & set(item.data):
+        item.problem("parameters missing")
     sources = item.texts("source")
     _check_sources(item, sources, known)
     entries = {}
@@ -444,7 +473,19 @@ def _read_set(
         sources=sources,
         borrowed=item.texts("borrowed"),
         entries=MappingProxyType(entries),
+        fitted=MappingProxyType(_read_fitted_arms(item, defaults, entries) if "fitted" in item.data else {}),
     )
+
+
+def _read_fitted_arms(item: Item, defaults: Parameters, entries: Mapping[str, Parameter]) -> dict[str, str]:
+    """Parameter -> study arm, of parameters that each regimen has its own value of."""
+    arms = Item(item.document, (*item.keys, "fitted"), item.problems)
+    accepted = tuple(name for name, parameter in defaults.items() if parameter.of_arm)
+    if not arms.expect((), accepted):
+        return {}
+    for name in set(arms.data) & set(entries):
+        arms.problem("has a value of its own under parameters; keep one of them", name)
+    return {name: arms.text(name) for name in accepted if name in arms.data}
 
 
 def _with_evidence(

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os.path
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +13,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.fields import FieldInfo
 
 from .errors import InputError, Problem, Problems, nearest
-from .parameters import Calibration, LifeTable, NamedSet, Parameters, load_calibration
+from .fit_in_use import OF_SCENARIO, PRIOR_ONLY, FitInUse, check_pathway, fit_in_use
+from .parameters import Calibration, LifeTable, NamedSet, Parameter, Parameters, load_calibration
 from .strict_yaml import Document, Keys, dotted, read_scalar, read_yaml
 from .units import DURATION_PATTERN, UNITS, parse_duration, shown
 
@@ -34,17 +35,95 @@ _NAME_PATTERN = r"^\S(.*\S)?$"
 
 
 @dataclass(frozen=True)
+class Regimen:
+    """A conversion treatment as a scenario names it.
+
+    ``entries`` are values of its own; ``fitted`` says of which study arm or regimen of the fit a parameter is taken;
+    ``grade`` is what is known of it (calibrated, network, described), empty where no fit is in use; ``borrowed`` are
+    notes to be shown with every headline.
+    """
+
+    name: str
+    grade: str
+    borrowed: tuple[str, ...]
+    entries: Mapping[str, Parameter]
+    fitted: Mapping[str, str]
+
+
+NO_REGIMEN = Regimen("", "", (), {}, {})
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What a strategy's parameters are put together from; later wins.
+
+    Defaults, the fit, the preset, the regimen, what the scenario, the strategy and ``--set`` say.  Where scenario or
+    ``--set`` give another value of an assumption that the fit is conditional on, the fit is taken given that.
+    """
+
+    strategy: str
+    defaults: Parameters
+    fit: FitInUse | None
+    preset: NamedSet | None
+    regimen: Regimen
+    common: Mapping[str, float]
+    given: Mapping[str, float]
+    settings: Mapping[str, float]
+
+    @property
+    def beliefs(self) -> dict[str, float]:
+        """The assumptions that are common to all patients, and that scenario or ``--set`` hold at another value."""
+        if self.fit is None:
+            return {}
+        told = {**self.common, **self.settings}
+        return {
+            name: value
+            for name, value in told.items()
+            if name in self.fit.covariance
+            and self.defaults[name].kind == "assumed"
+            and not name.startswith(OF_SCENARIO)
+            and name not in self.given
+        }
+
+    def parameters(self, turned: Mapping[str, float] | None = None) -> Parameters:
+        """The parameters; ``turned`` are values taken for certain, of the fit too, whoever sets them otherwise."""
+        turned = turned or {}
+        parameters = self.defaults
+        shifts: Mapping[str, float] = {}
+        if self.fit is not None:
+            shifts = self.fit.shifts({**self.beliefs, **turned})
+            parameters = parameters.with_entries(self.fit.common(parameters, shifts))
+        if self.preset is not None:
+            parameters = parameters.with_entries(self.preset.entries)
+        parameters = parameters.with_entries(self._of_regimen(shifts))
+        parameters = parameters.with_values(self.common, "scenario")
+        parameters = parameters.with_values(self.given, f"strategy {self.strategy}", decision=True)
+        parameters = parameters.with_values(self.settings, "--set")
+        return parameters.with_values(turned, "turning")
+
+    def _of_regimen(self, shifts: Mapping[str, float]) -> dict[str, Parameter]:
+        entries = dict(self.regimen.entries)
+        for name, owner in self.regimen.fitted.items():
+            assert self.fit is not None
+            of_owner = self.fit.of_arm(owner, self.defaults, shifts, f"regimen {self.regimen.name}")
+            entries[name] = of_owner[name]
+        return entries
+
+
+@dataclass(frozen=True)
 class Strategy:
     """A named set of parameter values, joined with everything it builds on.
 
     ``parameters`` are what the model uses; ``given`` is what the strategy itself sets, in each parameter's unit (these
-    are decisions); ``regimen`` is the strategy's own or the scenario's, empty if neither names one.
+    are decisions); ``regimen`` is the strategy's own or the scenario's, empty if neither names one; ``layers`` are what
+    the parameters were put together from, to do so again where one of them is turned.
     """
 
     name: str
     parameters: Parameters
     given: Mapping[str, float]
     regimen: str
+    layers: Layers
 
 
 @dataclass(frozen=True)
@@ -71,6 +150,14 @@ class Scenario:
     files: tuple[Path, ...]
     sha256: str
     calibration: Calibration
+    fit: FitInUse | None = None
+
+    @property
+    def fit_not_renewed(self) -> tuple[str, ...]:
+        """Assumptions held at values that no draw of the fit comes near: what the fit says is not renewed for them."""
+        if self.fit is None:
+            return ()
+        return tuple(dict.fromkeys(name for one in self.strategies for name in self.fit.outside(one.layers.beliefs)))
 
 
 # --- the shape of the file --------------------------------------------------------------------------------------------
@@ -310,32 +397,29 @@ def load_scenario(
     problems = Problems()
     chain = _Chain(Path(path), problems)
     file = _check_shape(chain)
-    check = _ParameterCheck(calibration, chain)
+    fit = _fit_of(calibration, problems)
+    check = _ParameterCheck(calibration, fit, chain)
     common = check.values(("parameters",))
-    preset = check.named_set(("population", "preset"), calibration.populations)
-    regimen = check.named_set(("regimen",), calibration.regimens)
+    settings = check.overrides(overrides or {})
+    preset = check.preset()
+    regimen = check.regimen(("regimen",))
     given = {}
     own_regimens = {}
     for name in chain.data["strategies"] if isinstance(chain.data.get("strategies"), dict) else ():
         given[name] = check.values(("strategies", name))
-        own_regimens[name] = check.named_set(("strategies", name, "regimen"), calibration.regimens)
+        own_regimens[name] = check.regimen(("strategies", name, "regimen")) or regimen or NO_REGIMEN
+        check.completes(own_regimens[name], name, {**common, **given[name], **settings})
     if not given and chain.complete and isinstance(chain.data.get("strategies", {}), dict):
         chain.problem(("strategies",), "no strategy remains; name at least one, such as 'operate at once: {}'")
-    settings = check.overrides(overrides or {})
     _check_option("--patients", patients, 1, MOST_PATIENTS, _SIZE_TEXT, problems)
     _check_option("--seed", seed, 0, HIGHEST_SEED, _SEED_TEXT, problems)
     problems.raise_if_any()
     assert file is not None
 
     def strategy(name: str) -> Strategy:
-        chosen = own_regimens[name] or regimen
-        parameters = calibration.parameters
-        for named_set in (preset, chosen):
-            parameters = parameters.with_entries(named_set.entries) if named_set else parameters
-        parameters = parameters.with_values(common, "scenario")
-        parameters = parameters.with_values(given[name], f"strategy {name}", decision=True)
-        parameters = parameters.with_values(settings, "--set")
-        return Strategy(name, parameters, given[name], chosen.name if chosen else "")
+        chosen = own_regimens[name]
+        layers = Layers(name, calibration.parameters, fit, preset, chosen, common, given[name], settings)
+        return Strategy(name, layers.parameters(), given[name], chosen.name, layers)
 
     return Scenario(
         title=file.title,
@@ -352,7 +436,19 @@ def load_scenario(
         files=tuple(Path(document.file) for document in chain.documents),
         sha256=_hash(chain, overrides or {}),
         calibration=calibration,
+        fit=fit,
     )
+
+
+def _fit_of(calibration: Calibration, problems: Problems) -> FitInUse | None:
+    """The fit in use; a problem, and none, if it is refused."""
+    try:
+        return fit_in_use(calibration)
+    except InputError as error:
+        for problem in error.problems:
+            problems.add(problem)
+        problems.raise_if_any()  # what does not fit the scenario could not be told
+        return None
 
 
 def _hash(chain: _Chain, overrides: Mapping[str, str]) -> str:
@@ -369,8 +465,10 @@ def _check_option(option: str, value: object, low: int, high: int, accepted: str
 class _ParameterCheck:
     """Checks what needs the calibration: names of parameters, regimens and presets, and values in their units."""
 
-    def __init__(self, calibration: Calibration, chain: _Chain) -> None:
+    def __init__(self, calibration: Calibration, fit: FitInUse | None, chain: _Chain) -> None:
+        self.calibration = calibration
         self.parameters = calibration.parameters
+        self.fit = fit
         self.chain = chain
 
     def values(self, keys: Keys) -> dict[str, float]:
@@ -389,16 +487,85 @@ class _ParameterCheck:
                 self.chain.problem((*keys, name), str(error))
         return read
 
-    def named_set(self, keys: Keys, known: Mapping[str, NamedSet]) -> NamedSet | None:
-        """The regimen or preset named there, None if none is."""
+    def preset(self) -> NamedSet | None:
+        """The preset that the population names, None if it names none."""
+        keys, known = ("population", "preset"), self.calibration.populations
+        name = _at(self.chain.data, keys)
+        if isinstance(name, str) and name in known:
+            return known[name]
+        if name is not None:
+            self._unknown(keys, name, known, "")
+        return None
+
+    def regimen(self, keys: Keys) -> Regimen | None:
+        """The regimen named there, None if none is: put together in regimens.yaml, one of the fit, or a study's arm."""
         name = _at(self.chain.data, keys)
         if name is None:
             return None
-        if isinstance(name, str) and name in known:
-            return known[name]
-        what = f"{keys[-1]} {shown(name)}. {nearest(name, known) if isinstance(name, str) else ''}"
-        self.chain.problem(keys, " ".join(f"unknown {what} Accepted: {', '.join(known) or 'none exists'}".split()))
+        fit = self.fit
+        of_arm = tuple(parameter.name for parameter in self.parameters.values() if parameter.of_arm)
+        if isinstance(name, str) and name in self.calibration.regimens:
+            return self._put_together(keys, self.calibration.regimens[name])
+        if fit is not None and isinstance(name, str):
+            if name in fit.arms:
+                return self._with_remarks(Regimen(name, "calibrated", (), {}, dict.fromkeys(of_arm, name)))
+            if name in fit.regimens:
+                known = {one for one in of_arm if f"{name}: {one}" in fit.quantities}
+                grade = fit.regimens[name].grade
+                return self._with_remarks(Regimen(name, grade, (), {}, dict.fromkeys(known, name)))
+        further = "" if fit is None else "; or a regimen of `hcc-sim evidence regimens`, or a study's arm"
+        self._unknown(keys, name, {**self.calibration.regimens, **(fit.regimens if fit else {})}, further)
         return None
+
+    def _unknown(self, keys: Keys, name: object, known: Mapping[str, object], further: str) -> None:
+        what = f"{keys[-1]} {shown(name)}. {nearest(name, known) if isinstance(name, str) else ''}"
+        listed = self.calibration.regimens if keys[-1] == "regimen" else known
+        accepted = f"Accepted: {', '.join(listed) or 'none exists'}{further}"
+        self.chain.problem(keys, " ".join(f"unknown {what} {accepted}".split()))
+
+    def _put_together(self, keys: Keys, named: NamedSet) -> Regimen:
+        """A regimen of regimens.yaml, whose arms must be those of the fit."""
+        for parameter, arm in named.fitted.items():
+            if self.fit is None or arm not in self.fit.arms:
+                hint = nearest(arm, self.fit.arms) if self.fit else "no fit is in use (priors.yaml asks for one)."
+                told = f"'{named.name}' of regimens.yaml takes {parameter} from '{arm}', which no fit has. {hint}"
+                self.chain.problem(keys, told.strip())
+        grade = "calibrated" if named.fitted else ""
+        return self._with_remarks(Regimen(named.name, grade, named.borrowed, named.entries, named.fitted))
+
+    def _with_remarks(self, regimen: Regimen) -> Regimen:
+        """The regimen with a note for each parameter that no figure tells of."""
+        if self.fit is None:
+            return regimen
+        notes = []
+        for name, owner in regimen.fitted.items():
+            quantity = self.fit.quantities.get(f"{owner}: {name}")
+            if quantity is not None and quantity.verdict == PRIOR_ONLY:
+                low, high = (UNITS[self.parameters[name].unit].format(end) for end in quantity.posterior)
+                value = UNITS[self.parameters[name].unit].format(quantity.value)
+                notes.append(
+                    f"No figure tells {name} of {owner}: {value} ({low} to {high}) is little more than its prior."
+                )
+        return replace(regimen, borrowed=(*regimen.borrowed, *notes))
+
+    def completes(self, regimen: Regimen, strategy: str, values: Mapping[str, float]) -> None:
+        """Note a problem where a strategy lacks what each regimen has its own value of."""
+        if self.fit is None:
+            return
+        told = {*regimen.entries, *regimen.fitted, *values}
+        missing = [name for name, parameter in self.parameters.items() if parameter.of_arm and name not in told]
+        if not missing:
+            return
+        known = (
+            f"of '{regimen.name}' ({regimen.grade}) no figure tells" if regimen.name else "no regimen is named to tell"
+        )
+        keys = (
+            ("strategies", strategy, "regimen")
+            if _at(self.chain.data, ("strategies", strategy, "regimen"))
+            else ("regimen",)
+        )
+        fix = "give your own values under parameters" + ("" if regimen.name else ", or name a regimen")
+        self.chain.problem(keys, f"{known} {', '.join(missing)}; {fix}")
 
     def overrides(self, overrides: Mapping[str, str]) -> dict[str, float]:
         """The values of ``--set name=text``, each in its unit."""
@@ -521,6 +688,8 @@ def programs(scenario: Scenario) -> "dict[str, Program]":
         told = f"given '{scenario.start}'; accepted: {START} (patients who start elsewhere come with a later version)"
         problems.add(Problem(file, None, "population.start", told))
     pathway = hcc_pathway_of(scenario.calibration)
+    if scenario.fit is not None:
+        check_pathway(scenario.fit, scenario.calibration, pathway)
     compiled = {}
     refused: dict[str, list[str]] = {}
     for strategy in scenario.strategies:

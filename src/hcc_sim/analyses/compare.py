@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from hcc_sim.analyses.strategies import Keep, Progress, primary_population, restricted_means, simulate_strategies
-from hcc_sim.analyses.turning import EFFECT_OF_SURGERY, Turning, turning_points
+from hcc_sim.analyses.turning import AGGRESSIVENESS, EFFECT_OF_SURGERY, Turning, turning_points
 from hcc_sim.engine import CHUNK
 from hcc_sim.outcomes import (
     Contrast,
@@ -143,7 +143,12 @@ class Comparison:
         return tuple(told)
 
     def headline(self) -> str:
-        """The answer in one sentence, with its Monte-Carlo uncertainty."""
+        """The answer in one sentence, with its Monte-Carlo uncertainty; then whether the fit is not renewed."""
+        names = self.scenario.fit_not_renewed
+        told = f" Fit not renewed for {', '.join(names)}: held where no draw of it lies." if names else ""
+        return self._answer() + told
+
+    def _answer(self) -> str:
         found = restricted_means(self.tallies, self.primary)
         if found is None:
             return "The horizon is too short, or the patients too few, for a headline: see the tables."
@@ -171,11 +176,16 @@ class Comparison:
 
     def strongest_assumption(self) -> str:
         """The assumption that moves the headline's contrast most, and where it turns the answer."""
-        return self.turnings[0].sentence() if self.turnings else ""
+        return next((t.sentence() for t in self.turnings if t.parameter.name != AGGRESSIVENESS), "")
+
+    def unseen_differences(self) -> str:
+        """The headline's contrast at three sizes of what patients differ by and nobody sees, none included."""
+        return next((t.sentence() for t in self.turnings if t.parameter.name == AGGRESSIVENESS), "")
 
     def effect_of_surgery(self) -> str:
         """The same for the effect of surgery on what is left behind, which every timing result must state."""
-        return next((t.sentence() for t in self.turnings[1:] if t.parameter.name == EFFECT_OF_SURGERY), "")
+        told = next((t.sentence() for t in self.turnings if t.parameter.name == EFFECT_OF_SURGERY), "")
+        return "" if told == self.strongest_assumption() else told
 
 
 def compare(

@@ -16,6 +16,12 @@ from hcc_sim.scenario import Scenario
 
 EFFECT_OF_SURGERY = "surgery.effect"
 
+AGGRESSIVENESS = "aggressiveness"
+"""What patients differ by and nobody sees; parameters of its effects have it in their names."""
+
+SIZES = Distribution("uniform", 0.0, 2.0)
+"""By what all its effects are multiplied at once: none, as fitted, twice that."""
+
 TIMING_ASSUMPTIONS = (
     EFFECT_OF_SURGERY,
     "drugs.withdrawal_effect_on_outgrowth",
@@ -28,8 +34,10 @@ TIMING_ASSUMPTIONS = (
     "repeat.curable_share",
     "relapse.occult_again_share",
     "sterilisation.rate",
+    AGGRESSIVENESS,
 )
-"""Parameters on which the answer to the timing question may hang: those that moved it most when all were tried."""
+"""On what the answer to the timing question may hang: parameters that moved it most when all were tried, and all that
+aggressiveness does."""
 
 PATIENTS = 10_000
 """Patients behind a turning value: enough to place it within the breadth of its prior, quick enough for every run."""
@@ -40,8 +48,8 @@ class Turning:
     """How far a contrast hangs on one parameter.
 
     `differences` are those of the restricted mean survival time (months, `strategy` minus `versus`) at `values`: the
-    ends of the prior's central 95% interval and the base value.  `turns_at` is where the sign changes, interpolated on
-    the scale of the prior; None if it does not.
+    ends of its central 95% interval and the base value, all that was fitted taken given each.  `turns_at` is where the
+    sign changes, interpolated on the scale of the distribution; None if it does not.
     """
 
     parameter: Parameter
@@ -60,12 +68,18 @@ class Turning:
         """Prior, span and turning value in words."""
         p, prior = self.parameter, self.parameter.distribution
         assert prior is not None
+        if p.name == AGGRESSIVENESS:
+            told = ", ".join(f"{difference:+.1f}" for difference in self.differences)
+            times = " and ".join(f"{value:g}" for value in self.values)
+            return (
+                f"'{self.strategy}' minus '{self.versus}' is {told} months with all effects of {p.name} times {times}."
+            )
         spans = f"{min(self.differences):+.1f} to {max(self.differences):+.1f} months"
-        turns = "no value within the prior turns the order"
+        turns = "no value within turns the order"
         if self.turns_at is not None:
             turns = f"the order turns at about {self.turns_at:.2g}"
-        known = f"{p.name} = {p.value:g} ({p.kind}, prior {prior.low:g} to {prior.high:g})"
-        return f"{known}: across it '{self.strategy}' minus '{self.versus}' is {spans}; {turns}."
+        known = f"{p.name} = {p.value:.3g} ({p.kind}, 95% {prior.low:.3g} to {prior.high:.3g})"
+        return f"{known}: across that '{self.strategy}' minus '{self.versus}' is {spans}; {turns}."
 
 
 def turning_points(
@@ -91,7 +105,7 @@ def turning_points(
         return ()
     decided = {name for strategy in scenario.strategies for name in strategy.given}
     varied = _varied(two.strategies[0].parameters, decided)
-    ends = [_with(two, parameter.name, end) for parameter, prior in varied for end in (prior.low, prior.high)]
+    ends = [_with(two, parameter, end) for parameter, prior in varied for end in (prior.low, prior.high)]
     # A thread runs one end after another: what one does in Python hides behind what another simulates.
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         differences = list(pool.map(lambda end: _difference(end, pair, population, threads=1), ends))
@@ -104,16 +118,30 @@ def turning_points(
 
 
 def _varied(parameters: Parameters, decided: Collection[str]) -> list[tuple[Parameter, Distribution]]:
-    """The timing assumptions that are neither decided nor held, with their priors."""
-    undecided = (parameters[name] for name in TIMING_ASSUMPTIONS if name not in decided)
+    """The timing assumptions that are neither decided nor held, with their distributions."""
+    known = {**parameters}
+    if effects_of_aggressiveness(parameters):
+        meaning = "All effects of unmeasured aggressiveness, multiplied by this"
+        known[AGGRESSIVENESS] = Parameter(AGGRESSIVENESS, 1.0, "number", "assumed", meaning, distribution=SIZES)
+    undecided = (known[name] for name in TIMING_ASSUMPTIONS if name in known and name not in decided)
     priors = ((parameter, parameter.distribution) for parameter in undecided)
     return [(parameter, prior) for parameter, prior in priors if prior and prior.low < parameter.value < prior.high]
 
 
-def _with(scenario: Scenario, name: str, value: float) -> Scenario:
-    strategies = (
-        replace(s, parameters=s.parameters.with_values({name: value}, "turning")) for s in scenario.strategies
-    )
+def effects_of_aggressiveness(parameters: Parameters) -> dict[str, float]:
+    """The parameters that say what aggressiveness does, by name, with their values."""
+    return {name: p.value for name, p in parameters.items() if AGGRESSIVENESS in name and p.distribution is not None}
+
+
+def _with(scenario: Scenario, parameter: Parameter, value: float) -> Scenario:
+    """The same with one assumption turned; what the fit says of all others is taken given that."""
+
+    def turned(parameters: Parameters) -> dict[str, float]:
+        if parameter.name != AGGRESSIVENESS:
+            return {parameter.name: value}
+        return {name: size * value for name, size in effects_of_aggressiveness(parameters).items()}
+
+    strategies = (replace(s, parameters=s.layers.parameters(turned(s.parameters))) for s in scenario.strategies)
     return replace(scenario, strategies=tuple(strategies))
 
 

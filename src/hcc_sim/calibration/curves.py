@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -26,7 +27,10 @@ _SHARPEST = 3.0  # |Q| of a generalised gamma law stays below
 
 @dataclass(frozen=True)
 class Median:
-    """A median in months: half have had the event by then.  Without an interval, patients or events tell its error."""
+    """A median in months: half have had the event by then.  Without an interval, patients or events tell its error.
+
+    Here and below, the variance that follows is multiplied by `inflation`.
+    """
 
     name: str
     months: float
@@ -34,6 +38,7 @@ class Median:
     level: float | None = None
     patients: float | None = None
     events: float | None = None
+    inflation: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Landmark:
     interval: tuple[float | None, float | None] | None = None
     level: float | None = None
     patients: float | None = None
+    inflation: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class Range:
     low: float
     high: float
     months: float | None = None
+    inflation: float = 1.0
 
 
 Point = Median | Landmark | Range
@@ -86,6 +93,11 @@ class CurveFits:
     points: tuple[Point, ...]
     fits: tuple[FamilyFit, ...]
     left_out: Mapping[str, str]
+
+    @property
+    def times(self) -> int:
+        """At how many different times the figures stand; below three, they do not tell families apart."""
+        return _times(self.points)
 
     @property
     def weights(self) -> dict[str, float]:
@@ -156,7 +168,7 @@ def fit_curves(
     if not points:
         raise ValueError("no figures to fit a curve to")
     _refuse_contradictions(points, follow_up_months)
-    times = len({_months(point) for point in points})
+    times = _times(points)
     wanted = list(FAMILIES if families is None else families)
     if unknown := set(wanted) - set(FAMILIES):
         raise ValueError(f"unknown family '{min(unknown)}'; there are {', '.join(FAMILIES)}")
@@ -168,6 +180,10 @@ def fit_curves(
     statements = _statements(points, pilot.shape)
     fits = [_fitted(name, points, statements, pilot) for name in wanted if name not in left_out]
     return CurveFits(tuple(points), tuple(_weighted(fits, times)), left_out)
+
+
+def _times(points: Sequence[Point]) -> int:
+    return len({_months(point) for point in points})
 
 
 def _months(point: Point) -> float:
@@ -205,6 +221,11 @@ def _refuse_contradictions(points: Sequence[Point], follow_up_months: float | No
 
 def _stated(point: Point, shape: float) -> tuple[float, float]:
     """The ln H that a figure states, and its error; an error of ln t becomes one by the slope of ln H, the shape."""
+    value, error = _as_printed(point, shape)
+    return value, error * math.sqrt(point.inflation)
+
+
+def _as_printed(point: Point, shape: float) -> tuple[float, float]:
     try:
         match point:
             case Median(_, months, interval, level, patients, events):
@@ -229,6 +250,8 @@ def _pilot(points: Sequence[Point]) -> Weibull:
     x = np.log([_months(point) for point in points])
     y = np.array([_stated(point, 1.0)[0] for point in points])
     slope = float(np.polyfit(x, y, 1)[0]) if np.ptp(x) > 0.0 else 1.0
+    if not slope > 1e-9:
+        raise ValueError(f"{', '.join(point.name for point in points)}: survival stands still")
     shape = min(5.0, max(0.2, slope))
     return Weibull(shape, math.exp(x.mean() - y.mean() / shape))
 
@@ -250,16 +273,21 @@ def _residuals(law: Law, statements: _Statements) -> FloatArray:
     return np.asarray(np.linalg.solve(statements.root, np.clip(off, -_FAR, _FAR)), dtype=np.float64)
 
 
+def _off(family: _Family, statements: _Statements, x: FloatArray) -> FloatArray:
+    return _residuals(family.law(x), statements)
+
+
 def _fitted(name: str, points: Sequence[Point], statements: _Statements, pilot: Weibull) -> FamilyFit:
     family = FAMILIES[name]
     law = _closed(name, points, statements)
     if law is None:
         median = pilot.median()
-        start = family.parameters_of(family.through(median, 1.5 * median, pilot.survival(1.5 * median)))
-        found = least_squares(
-            lambda x: _residuals(family.law(x), statements), start, x_scale="jac", xtol=1e-12, ftol=1e-12, gtol=1e-12
-        )
-        law = family.law(found.x)
+        try:
+            start = family.parameters_of(family.through(median, 1.5 * median, pilot.survival(1.5 * median)))
+            off = partial(_off, family, statements)
+            law = family.law(least_squares(off, start, x_scale="jac", xtol=1e-12, ftol=1e-12, gtol=1e-12).x)
+        except (OverflowError, ValueError) as error:
+            raise ValueError(f"{', '.join(p.name for p in points)}: no {name} law comes near ({error})") from None
     deviance = float((_residuals(law, statements) ** 2).sum())
     medians = [isinstance(point, Median) or point.months is None for point in points]
     fitted = np.where(medians, law.median(), 100.0 * law.survival(statements.months)).tolist()

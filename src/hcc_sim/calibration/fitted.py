@@ -7,20 +7,22 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hcc_sim.calibration.fit import VERSION, Fit, hash_of
+from hcc_sim.calibration.fit import Fit
 from hcc_sim.calibration.left_out import LeftOutRatio
-from hcc_sim.errors import InputError, Problem
+from hcc_sim.calibration.only_in_network import Solved
 from hcc_sim.files import written_together
+from hcc_sim.fit_in_use import SUMMARY, VERSION, hash_of, hash_of_files, refuse
 from hcc_sim.parameters import Calibration
+from hcc_sim.scenario import hcc_pathway_of
 
 Floats = NDArray[np.float64]
 
-DRAWS, UNKNOWNS, SUMMARY = "draws.parquet", "unknowns.parquet", "fit.json"
+DRAWS, UNKNOWNS = "draws.parquet", "unknowns.parquet"
 FILES = (DRAWS, UNKNOWNS, SUMMARY)
 KEYS = (
     "hash",
@@ -29,16 +31,15 @@ KEYS = (
     "seed",
     "patients",
     "draws",
-    "base",
     "ledger",
+    "regimens",
+    "covariance",
     "without_study",
     "left_out",
     "effective_parameters",
 )
 IDENTITY = ("hash", "of_draws")
 """What all files of a fit carry: what it was made from, and the hash of its draws."""
-
-RENEW = "hcc-sim calibrate"
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Fitted:
     @property
     def base(self) -> Mapping[str, float]:
         """The base case of each quantity: posterior mean of its z, in its unit."""
-        return self.summary["base"]
+        return {entry["name"]: entry["value"] for entry in self.summary["ledger"]}
 
     @property
     def studies(self) -> list[str]:
@@ -83,9 +84,8 @@ def write_fit(folder: Path, fit: Fit, calibration: Calibration, *, seed: int, pa
     z = fit.posterior.draws
     summary = _summary(fit, calibration, seed, patients)
     identity = {key: str(summary[key]) for key in IDENTITY}
-    values = {q.name: np.array([q.value(row) for row in z]) for q in fit.quantities}
     with written_together(folder, FILES) as made:
-        for name, columns in ((DRAWS, values), (UNKNOWNS, dict(zip(fit.unknowns, z.T, strict=True)))):
+        for name, columns in ((DRAWS, fit.values), (UNKNOWNS, dict(zip(fit.unknowns, z.T, strict=True)))):
             table = pa.table({key: pa.array(column) for key, column in columns.items()})
             pq.write_table(table.replace_schema_metadata(identity), made / name)
         text = json.dumps(summary, indent=1, ensure_ascii=False)
@@ -95,7 +95,8 @@ def write_fit(folder: Path, fit: Fit, calibration: Calibration, *, seed: int, pa
 def _summary(fit: Fit, calibration: Calibration, seed: int, patients: int) -> dict[str, Any]:
     posterior = fit.posterior
     return {
-        "hash": hash_of(calibration),
+        "hash": hash_of(calibration, hcc_pathway_of(calibration)),
+        "hash_of_files": hash_of_files(calibration),
         "of_draws": hashlib.sha256(np.ascontiguousarray(posterior.draws).tobytes()).hexdigest(),
         "calibration_version": VERSION,
         "studies": list(fit.studies),
@@ -107,11 +108,22 @@ def _summary(fit: Fit, calibration: Calibration, seed: int, patients: int) -> di
         "effective_parameters": round(posterior.effective_parameters, 1),
         "objective": round(fit.objective, 2),
         "figures": [target.figure.id for target in fit.targets],
-        "base": fit.base,
+        "doubts": list(posterior.doubts),
+        "effective_parameters_of_arms": [one._asdict() for one in fit.of_arms],
+        "predictive_checks": [one._asdict() for one in fit.checks],
+        "regimens": [asdict(one) for one in fit.regimens],
+        "only_in_network": [_of_network(one) for one in fit.only_in_network],
+        "ridge": [one._asdict() for one in fit.ridge],
+        "covariance": fit.covariance,
         "ledger": [asdict(entry) for entry in fit.ledger],
         "without_study": [one._asdict() for one in fit.without_study],
         "left_out": [{"figure": one.figure.id, "why": one.why} for one in fit.left_out],
     }
+
+
+def _of_network(solved: Solved) -> dict[str, Any]:
+    fields = ("regimen", "comparator", "endpoint", "mean", "sd", "bridges", "figures", "borrowed", "missed")
+    return {field: getattr(solved, field) for field in fields} | {"reached": float(solved.reached.mean())}
 
 
 def read_fit(folder: Path, calibration: Calibration) -> Fitted:
@@ -126,7 +138,7 @@ def read_fit(folder: Path, calibration: Calibration) -> Fitted:
 
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
-        _refuse(folder, f"holds no fit ({', '.join(missing)} missing): {RENEW}")
+        refuse(folder, f"holds no fit ({', '.join(missing)} missing)", calibration)
     try:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         tables = [pq.read_table(folder / name) for name in (DRAWS, UNKNOWNS)]
@@ -134,11 +146,11 @@ def read_fit(folder: Path, calibration: Calibration) -> Fitted:
             raise KeyError(f"{SUMMARY} lacks {', '.join(absent)}")
         found = {tuple(summary[key] for key in IDENTITY), *(_identity(table) for table in tables)}
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-        _refuse(folder, f"cannot be read ({str(error).splitlines()[0]}): {RENEW}")
+        refuse(folder, f"cannot be read ({str(error).splitlines()[0]})", calibration)
     if len(found) != 1:
-        _refuse(folder, f"holds files of different fits: {RENEW}")
-    if summary["hash"] != hash_of(calibration):
-        _refuse(folder, f"is stale, for figures, priors, parameters or the pathway have changed since: {RENEW}")
+        refuse(folder, "holds files of different fits", calibration)
+    if summary["hash"] != hash_of(calibration, hcc_pathway_of(calibration)):
+        refuse(folder, "is stale, for figures, priors, parameters or the pathway have changed since", calibration)
     columns = {name: tables[0][name].to_numpy() for name in tables[0].column_names}
     z = np.column_stack([tables[1][name].to_numpy() for name in tables[1].column_names])
     return Fitted(columns, z, summary)
@@ -147,7 +159,3 @@ def read_fit(folder: Path, calibration: Calibration) -> Fitted:
 def _identity(table: Any) -> tuple[str, ...]:
     metadata = table.schema.metadata or {}
     return tuple(metadata.get(key.encode(), b"").decode() for key in IDENTITY)
-
-
-def _refuse(folder: Path, message: str) -> NoReturn:
-    raise InputError(Problem(str(folder), None, "", message))

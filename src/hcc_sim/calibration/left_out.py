@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,11 +17,12 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from hcc_sim.calibration.model import Model
+from hcc_sim.calibration.parallel import in_parallel
 from hcc_sim.calibration.posterior import FARTHEST_Z, Posterior
-from hcc_sim.calibration.prior import CENTRAL
-from hcc_sim.calibration.solve import Found, working
+from hcc_sim.calibration.solve import Found, Search, working
 from hcc_sim.calibration.targets import Target
-from hcc_sim.calibration.whitening import Whitening, covariance_of
+from hcc_sim.calibration.whitening import Whitening
+from hcc_sim.quantiles import CENTRAL
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -54,40 +56,37 @@ class LeftOutRatio(NamedTuple):
 
 
 def predict_left_out(
-    model: Model,
-    sizes: Mapping[str, float],
-    best: Found,
-    posterior: Posterior,
-    overlaps: Mapping[str, frozenset[str]],
-    seed: int,
+    search: Search, best: Found, posterior: Posterior, overlaps: Mapping[str, frozenset[str]], seed: int
 ) -> list[LeftOutRatio]:
     """Predict the hazard ratios of each study without it; overlaps: study -> others with some of its patients."""
     found = []
-    fitted = np.array([target.fitted for target in model.targets])
+    model = search.model
     contrasts = [i for i, target in enumerate(model.targets) if target.versus is not None and target.fitted]
     normals = np.random.Generator(np.random.PCG64(seed)).standard_normal((DRAWS, len(best.z)))
     for study in dict.fromkeys(model.targets[i].study for i in contrasts):
         without = {study} | overlaps.get(study, frozenset())
-        kept = fitted & np.array([target.study not in without for target in model.targets])
-        draws = _posterior_of(kept, model, sizes, best, posterior, normals)
+        kept = search.fitted & np.array([target.study not in without for target in model.targets])
+        draws = _posterior_of(kept, search, best, posterior, normals)
         own = [i for i in contrasts if model.targets[i].study == study]
         arms = [arm for cluster in model.clusters if model.targets[own[0]].arm in cluster for arm in cluster]
-        told = np.array([[model.predict_arms(z, arms)[i].working for i in own] for z in draws])
+        told = np.array(list(in_parallel(partial(_ratios, model, arms, own), draws)))
         for place, i in enumerate(own):
             mean, sd = float(np.nanmean(told[:, place])), float(np.nanstd(told[:, place], ddof=1))
             found.append(_scored(model.targets, i, without, mean, sd))
     return found
 
 
-def _posterior_of(
-    kept: Flags, model: Model, sizes: Mapping[str, float], best: Found, posterior: Posterior, normals: Floats
-) -> Floats:
+def _ratios(model: Model, arms: Sequence[str], own: Sequence[int], z: Floats) -> list[float]:
+    predicted = model.predict_arms(z, arms)
+    return [predicted[number].working for number in own]
+
+
+def _posterior_of(kept: Flags, search: Search, best: Found, posterior: Posterior, normals: Floats) -> Floats:
     """Draws (D, U) from the posterior of some targets: one Gauss-Newton step from the most probable point of all."""
-    targets = [target for target, there in zip(model.targets, kept, strict=True) if there]
-    whiten = Whitening.of(covariance_of(targets, sizes))
-    observed = np.array([target.reading.value for target in targets])
+    among = kept[search.fitted]
+    whiten = Whitening.of(search.covariance[np.ix_(among, among)])
     slope = whiten(posterior.slope[kept])
-    residual = whiten(np.nan_to_num(observed - working(best.predicted)[kept]))
+    residual = whiten(np.nan_to_num(search.observed - working(best.predicted))[kept])
     upper = linalg.cholesky(np.eye(len(best.z)) + slope.T @ slope)
     centre = best.z - linalg.cho_solve((upper, False), best.z - slope.T @ residual)
     return np.clip(centre + linalg.solve_triangular(upper, normals.T).T, -FARTHEST_Z, FARTHEST_Z)

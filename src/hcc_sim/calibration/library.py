@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from hcc_sim.calibration.fitted import Fitted
 from hcc_sim.calibration.targets import OPERATED, Target, targets_of
 from hcc_sim.figures import Evidence
+
+if TYPE_CHECKING:
+    from hcc_sim.calibration.fitted import Fitted
 
 Grade = Literal["calibrated", "network", "described"]
 SURVIVAL = ("overall survival", "progression-free survival")
@@ -43,6 +45,7 @@ def library(evidence: Evidence) -> list[Regimen]:
         key
         for _, figure in evidence.figures()
         if figure.measure == "hazard_ratio" and figure.status not in ("exclude", "context")
+        if figure.regimen != figure.comparator
         for key in (figure.regimen, figure.comparator)
     }
     found = []
@@ -59,20 +62,10 @@ def _tells_survival(target: Target) -> bool:
 
 
 def parameters_of(regimen: Regimen, fitted: Fitted) -> dict[str, tuple[float, float, float]]:
-    """Median and central 95% of each parameter that is a regimen's own, pooled over its arms draw by draw."""
-    arms = [arm for arm in regimen.arms if any(name.startswith(f"{arm}: ") for name in fitted.draws)]
-    regimen = replace(regimen, arms=tuple(arms))
-    parameters = dict.fromkeys(name.partition(": ")[2] for name in fitted.draws if name.partition(": ")[0] in arms)
+    """Median and central 95% of each parameter that is a regimen's own."""
+    start = f"{regimen.key}: "
     return {
-        parameter: tuple(np.quantile(_pooled(regimen, parameter, fitted), [0.5, 0.025, 0.975]).tolist())
-        for parameter in parameters
+        name.removeprefix(start): tuple(np.quantile(draws, [0.5, 0.025, 0.975]).tolist())
+        for name, draws in fitted.draws.items()
+        if name.startswith(start)
     }
-
-
-def _pooled(regimen: Regimen, parameter: str, fitted: Fitted) -> np.ndarray:
-    """The geometric mean over arms, for shares of their odds: arms count alike."""
-    draws = np.array([fitted.draws[f"{arm}: {parameter}"] for arm in regimen.arms])
-    if draws.max() < 1.0:
-        odds = np.exp(np.log(draws / (1.0 - draws)).mean(axis=0))
-        return np.asarray(odds / (1.0 + odds))
-    return np.asarray(np.exp(np.log(draws).mean(axis=0)))

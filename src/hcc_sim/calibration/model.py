@@ -8,27 +8,26 @@ makes predictions smooth enough in z for derivatives by differences.
 from __future__ import annotations
 
 import math
-import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeVar
 
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from hcc_sim.calibration.prior import Prior
+from hcc_sim.calibration.parallel import in_parallel
+from hcc_sim.calibration.prior import OF_ARM, Prior
 from hcc_sim.calibration.statistics import Predicted
-from hcc_sim.calibration.targets import COMPARED, Target, arms_of
+from hcc_sim.calibration.targets import Target, arms_of
 from hcc_sim.calibration.trial import Arm, simulate_arm
+from hcc_sim.fit_in_use import OF_TRIAL
 from hcc_sim.pathway.model import Pathway
 
 Floats = NDArray[np.float64]
 
-OF_ARM, OF_STUDY, OF_TRIAL = "arm.", "study.", "trial."
+OF_STUDY = "study."
 
 
 def _times(value: float, factor: float) -> float:
@@ -74,13 +73,21 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Quantity:
-    """Something with a prior: its value is that of the prior at a sum of unknowns with weights of unit length."""
+    """Something with a prior: its value is that of the prior at a sum of unknowns with weights.
+
+    Weights have unit length but for a regimen's, which is the mean of its arms on the scale of z.
+    """
 
     name: str
     prior: Prior
     owner: str
     places: tuple[int, ...]
     weights: tuple[float, ...] = (1.0,)
+
+    @property
+    def spread(self) -> float:
+        """Prior standard deviation of its z."""
+        return math.hypot(*self.weights)
 
     def at(self, z: Floats) -> float:
         """Its own z."""
@@ -114,7 +121,7 @@ class Model:
 
     @cached_property
     def _made(self) -> tuple[tuple[Unknown, ...], tuple[Quantity, ...]]:
-        """Unknowns and quantities: common ones first, then of studies, then of regimens and arms."""
+        """Unknowns and quantities: common ones first, then of studies, of arms, of regimens over their arms."""
         unknowns: list[Unknown] = []
         quantities: list[Quantity] = []
 
@@ -132,6 +139,7 @@ class Model:
                 own = f"{study}: {name}"
                 quantities.append(Quantity(own, prior, study, (place(own, study),)))
         shared: dict[tuple[str, str], int] = {}
+        arms_of_regimen: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
         weights = (math.sqrt(SHARED_BY_REGIMEN), math.sqrt(1.0 - SHARED_BY_REGIMEN))
         for arm in self.arms:
             regimen = arm.partition("/")[2]
@@ -141,6 +149,12 @@ class Model:
                     shared[common] = place(f"{regimen}: {prior.parameter}", regimen)
                 own = f"{arm}: {prior.parameter}"
                 quantities.append(Quantity(own, prior, arm, (shared[common], place(own, arm)), weights))
+                arms_of_regimen[common].append(quantities[-1].places[1])
+        for (regimen, parameter), places in arms_of_regimen.items():
+            prior = next(prior for prior in of_arm.values() if prior.parameter == parameter)
+            among = (weights[0], *(weights[1] / len(places) for _ in places))
+            everywhere = (shared[regimen, parameter], *places)
+            quantities.append(Quantity(f"{regimen}: {parameter}", prior, regimen, everywhere, among))
         return tuple(unknowns), tuple(quantities)
 
     @property
@@ -156,6 +170,10 @@ class Model:
     @cached_property
     def _moving(self) -> frozenset[int]:
         return frozenset(place for one in self.quantities if one.moves_patients for place in one.places)
+
+    @cached_property
+    def _compared(self) -> frozenset[str]:
+        return frozenset(arm for target in self.targets if target.compares is not None for arm in target.arms)
 
     @cached_property
     def _of_arm(self) -> dict[str, list[Quantity]]:
@@ -186,9 +204,13 @@ class Model:
             values[name] = change(values[name], value)
         return values
 
+    def with_luck(self, kind: int) -> Model:
+        """The same model with patients of other luck."""
+        return replace(self, seed=(self.seed + kind) % 2**64)
+
     def simulate(self, z: Floats, arm: str) -> Arm:
         """The patients of an arm."""
-        many = LARGER if arm.partition("/")[0] in COMPARED else 1
+        many = LARGER if arm in self._compared else 1
         return simulate_arm(self.pathway, self.values(z, arm), seed=self.seed, patients=many * self.patients)
 
     def predict(self, z: Floats) -> list[Predicted]:
@@ -202,7 +224,7 @@ class Model:
             return self.predict_arms(*task)
 
         tasks = [(z, arms) for z in points for arms in self.clusters]
-        found = list(in_threads(of_cluster, tasks))
+        found = list(in_parallel(of_cluster, tasks))
         size = len(self.clusters)
         joined = []
         for start in range(0, len(found), size):
@@ -237,7 +259,7 @@ class Model:
         varied = np.flatnonzero(np.ones(len(z), dtype=bool) if active is None else active)
         found = np.zeros((len(self.targets), len(z)))
         largest_first = sorted(self.clusters, key=len, reverse=True)
-        for part in in_threads(lambda arms: self._slopes_of_cluster(z, arms, varied), largest_first):
+        for part in in_parallel(lambda arms: self._slopes_of_cluster(z, arms, varied), largest_first, long=True):
             for number, slope in part.items():
                 found[number] = slope
         return found
@@ -260,14 +282,4 @@ class Model:
             below, above = beside
             for number, high in above.items():
                 slopes[number][place] = (high.working - below[number].working) / (2.0 * width)
-        return slopes
-
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-
-def in_threads(task: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Map on all processors; the engine lets go of Python while it works."""
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        yield from pool.map(task, items)
+        return dict(slopes)

@@ -110,7 +110,7 @@ def log_ratio(figure: Figure) -> tuple[float, float, tuple[str, ...]]:
     Raises:
         ValueError: the figure has no value above 0, or a reduction of 100% or more.
     """
-    value, low, high, notes = _as_ratio(figure)
+    value, low, high, notes = as_ratio(figure)
     if value is None or value <= 0:
         raise ValueError(f"{figure.id}: no hazard ratio can be taken from {figure.value} {figure.unit}")
     interval = None if low is None and high is None else (low, high)
@@ -126,7 +126,7 @@ def log_ratio(figure: Figure) -> tuple[float, float, tuple[str, ...]]:
     return reading.value, reading.error, notes
 
 
-def _as_ratio(figure: Figure) -> tuple[float | None, float | None, float | None, tuple[str, ...]]:
+def as_ratio(figure: Figure) -> tuple[float | None, float | None, float | None, tuple[str, ...]]:
     """Value and interval as ratios in the order of regimen and comparator, and notes."""
     value = figure.value
     low, high = figure.interval or (None, None)

@@ -9,6 +9,10 @@ their density is known, and weights correct it to the posterior:
 J. M. Bardsley, A. Solonen, H. Haario, M. Laine, SIAM Journal on Scientific Computing 36 (2014) A1895-A1910,
 doi:10.1137/140964023.  Where predictions are linear in z all weights are equal and the draws are exact.  The
 determinant is taken as constant: derivatives at every draw would cost more than the draws.
+
+Draws come in pairs with e and -e (J. M. Hammersley and K. W. Morton, Mathematical Proceedings of the Cambridge
+Philosophical Society 52 (1956) 449-475, doi:10.1017/S0305004100031455): means of what the figures say nothing of are
+those of its prior, whatever the number of draws.
 """
 
 from __future__ import annotations
@@ -31,7 +35,11 @@ CORRECTIONS = 3
 FARTHEST_Z = 4.5
 """Of any z of a draw: a prior sends one in a hundred thousand beyond."""
 
-BATCH = 20
+FAR_OFF, MANY_CLIPPED = 0.5, 0.1
+"""Draws whose median distance from their roots is larger, or of which more are held at `FARTHEST_Z`, do not tell the
+posterior: the point they surround is not the most probable one."""
+
+BATCH = 50
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,17 @@ class Posterior:
     covariance: Floats
     slope: Floats
     told: Flags
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why the draws should not be trusted, if so."""
+        found = []
+        if np.median(self.off) > FAR_OFF:
+            found.append(f"draws lie {np.median(self.off):.2f} prior standard deviations from their roots (median)")
+        clipped = float(np.mean(np.any(np.abs(self.draws) >= FARTHEST_Z, axis=1)))
+        if clipped > MANY_CLIPPED:
+            found.append(f"{100.0 * clipped:.0f}% of draws reach the edge, {FARTHEST_Z} prior standard deviations")
+        return tuple(found)
 
     @property
     def effective(self) -> float:
@@ -78,14 +97,14 @@ def draw_posterior(
         search: model, whitening and observed values.
         best: the most probable point.
         told: (U,) unknowns that the figures tell of; the others are drawn from their priors.
-        count: how many draws.
+        count: how many draws; an odd number leaves the last one without its pair.
         seed: of the draws; common luck stays that of the model.
         say: told of progress.
     """
     slope = np.nan_to_num(search.model.slopes(best.z, told))
     jacobian = np.vstack((np.eye(len(best.z)), -search.whiten(slope)))
     q, r = linalg.qr(jacobian, mode="economic")
-    noise: Floats = np.random.Generator(np.random.PCG64(seed)).standard_normal((count, len(jacobian)))
+    noise = _noise(count, len(jacobian), seed)
     inverse = linalg.solve_triangular(r, q.T)  # (U, U + T)
     here = search.residuals(best.z, working(best.predicted))
     draws = np.clip(best.z + (noise - here) @ inverse.T, -FARTHEST_Z, FARTHEST_Z)
@@ -106,3 +125,11 @@ def draw_posterior(
     weights = np.exp(log_weights)
     inside = linalg.solve_triangular(r, np.eye(len(r)))
     return Posterior(draws, predicted, weights / weights.sum(), off, inside @ inside.T, slope, told)
+
+
+def _noise(count: int, length: int, seed: int) -> Floats:
+    """Standard normal rows (count, length); of two neighbours one is the other's negative."""
+    half = np.random.Generator(np.random.PCG64(seed)).standard_normal(((count + 1) // 2, length))
+    noise = np.empty((2 * len(half), length))
+    noise[0::2], noise[1::2] = half, -half
+    return noise[:count]

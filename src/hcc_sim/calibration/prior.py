@@ -9,28 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy import optimize, special
-
 from hcc_sim.errors import Problems
+from hcc_sim.fit_in_use import PRIORS
 from hcc_sim.parameters import Distribution, Item, Parameter, Parameters, read_distribution
+from hcc_sim.quantiles import beta_of_interval, value_of
 from hcc_sim.strict_yaml import read_yaml
 from hcc_sim.units import UNITS
 
-CENTRAL = 1.959963984540054
-"""z of either end of a central 95% interval."""
-
-FARTHEST = 8.0
-"""z beyond which no parameter is sent: a double holds no probability nearer to 1."""
-
-Floats = NDArray[np.float64]
-
-
-PRIORS = "priors.yaml"
+OF_ARM = "arm."
+"""How names of priors begin that hold in every arm, each with a value of its own."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +33,15 @@ class Prior:
 
     @property
     def at(self) -> Callable[[float], float]:
-        """The value, in its unit, as a function of z; z beyond `FARTHEST` is held there."""
-        quantile = quantiles_of(self.distribution)
-        return lambda z: quantile(min(max(z, -FARTHEST), FARTHEST))
+        """The value, in its unit, as a function of z."""
+        return value_of(self.distribution.family, self.distribution.low, self.distribution.high)
 
 
 def load_priors(folder: Path, parameters: Parameters) -> dict[str, Prior]:
     """The priors of `priors.yaml`, and of each uncertain parameter that it does not name, in this order.
+
+    Those of parameters of which each arm has its own begin with `arm.`.  What is fixed in `priors.yaml` is held in
+    trials at its parameter's value, however uncertain it is elsewhere.
 
     Raises:
         InputError: every problem of the file, with line and key.
@@ -70,9 +61,10 @@ def load_priors(folder: Path, parameters: Parameters) -> dict[str, Prior]:
     named = {prior.parameter for prior in found.values()}
     for name, parameter in parameters.items():
         distribution = parameter.distribution
-        if name not in named and not parameter.decision and distribution and distribution.family != "fixed":
-            found[name] = Prior(name, name, distribution, parameter.reason or parameter.derivation)
-    return found
+        if name not in named and not parameter.decision and distribution:
+            own = OF_ARM + name if parameter.of_arm else name
+            found[own] = Prior(own, name, distribution, parameter.reason or parameter.derivation)
+    return {name: prior for name, prior in found.items() if prior.distribution.family != "fixed"}
 
 
 def _read(item: Item, parameters: Parameters) -> Prior | None:
@@ -97,67 +89,3 @@ def _read(item: Item, parameters: Parameters) -> Prior | None:
         except ValueError as error:
             item.problem(str(error), "distribution")
     return Prior(item.name, name, distribution, item.text("reason")) if distribution else None
-
-
-def quantiles_of(distribution: Distribution) -> Callable[[float], float]:
-    """z -> F^-1(Phi(z)) of a distribution given by its central 95% interval (bounds, if uniform).
-
-    Raises:
-        ValueError: a family that is not known.
-    """
-    low, high = distribution.low, distribution.high
-    match distribution.family:
-        case "normal":
-            return _line(low, high, lambda x: x)
-        case "log-normal":
-            return _line(math.log(low), math.log(high), math.exp)
-        case "logit-normal":
-            return _line(_logit(low), _logit(high), lambda x: float(special.expit(x)))
-        case "uniform":
-            return lambda z: low + (high - low) * float(special.ndtr(z))
-        case "log-uniform":
-            return lambda z: low * (high / low) ** float(special.ndtr(z))
-        case "beta":
-            a, b = beta_of_interval(low, high)
-            return lambda z: _beta_quantile(a, b, z)
-    raise ValueError(f"no quantiles for the family '{distribution.family}'")
-
-
-def _line(low: float, high: float, back: Callable[[float], float]) -> Callable[[float], float]:
-    """Normal between `low` and `high` (95%) on some scale, and the way back from it."""
-    middle, spread = 0.5 * (low + high), (high - low) / (2.0 * CENTRAL)
-    return lambda z: back(middle + spread * z)
-
-
-def _logit(share: float) -> float:
-    return math.log(share / (1.0 - share))
-
-
-def _beta_quantile(a: float, b: float, z: float) -> float:
-    """From the nearer end, or the quantile above 1 - 1e-16 would be 1."""
-    if z <= 0:
-        return float(special.betaincinv(a, b, special.ndtr(z)))
-    return 1.0 - float(special.betaincinv(b, a, special.ndtr(-z)))
-
-
-@lru_cache(maxsize=256)
-def beta_of_interval(low: float, high: float) -> tuple[float, float]:
-    """The two shapes of the beta distribution with this central 95% interval.
-
-    Raises:
-        ValueError: no beta distribution has it.
-    """
-
-    def off(log_shapes: Floats) -> Floats:
-        a, b = np.exp(log_shapes)
-        return special.betainc(a, b, [low, high]) - np.array([0.025, 0.975])
-
-    if not 0.0 < low < high < 1.0:
-        raise ValueError(f"no beta distribution has the central 95% interval {low} to {high}")
-    mean, spread = 0.5 * (low + high), (high - low) / (2.0 * CENTRAL)
-    size = max(mean * (1.0 - mean) / spread**2 - 1.0, 0.5)
-    found = optimize.root(off, np.log([mean * size, (1.0 - mean) * size]), tol=1e-12)
-    if not np.abs(off(found.x)).max() <= 1e-8:  # scipy doubts roots that it has met exactly
-        raise ValueError(f"no beta distribution has the central 95% interval {low} to {high}")
-    a, b = np.exp(found.x)
-    return float(a), float(b)

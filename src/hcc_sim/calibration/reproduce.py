@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hcc_sim.calibration.model import Model
-from hcc_sim.calibration.solve import working
+from hcc_sim.calibration.network_data import as_ratio
+from hcc_sim.calibration.parallel import in_parallel
 from hcc_sim.calibration.targets import MONTHS_IN, Target
 
 Floats = NDArray[np.float64]
@@ -52,29 +54,48 @@ class Predictions:
     errors: Floats
 
 
-def predict_draws(model: Model, z: Floats, count: int = DRAWS) -> Predictions:
+def predict_draws(model: Model, z: Floats, count: int = DRAWS, *, study: str | None = None) -> Predictions:
     """Simulate draws again, evenly chosen, each with two kinds of luck that no other draw has.
 
-    The Monte-Carlo error is that of the mean given these draws, from the differences between the two.
+    The Monte-Carlo error is that of the mean given these draws, from the differences between the two.  Where a study is
+    named, only arms that its targets see are simulated; all other targets are NaN.
     """
+    arms = [arm for target in model.targets if study in (None, target.study) for arm in target.arms]
+    clusters = [cluster for cluster in model.clusters if set(cluster) & set(arms)]
     chosen = z[np.linspace(0, len(z) - 1, min(count, len(z))).astype(int)]
-    halves = []
-    for half in range(2):
-        rows = [
-            working(replace(model, seed=model.seed + 1 + 2 * d + half).predict(row)) for d, row in enumerate(chosen)
-        ]
-        halves.append(np.array(rows))
-    first, second = halves
-    with np.errstate(invalid="ignore"):
+
+    def with_luck(number: int) -> Floats:
+        draw, half = divmod(number, 2)
+        other = model.with_luck(1 + 2 * draw + half)
+        found = np.full(len(model.targets), np.nan)
+        for cluster in clusters:
+            for place, predicted in other.predict_arms(chosen[draw], cluster).items():
+                found[place] = predicted.working
+        return found
+
+    rows = np.array(list(in_parallel(with_luck, range(2 * len(chosen)), long=True)))
+    first, second = rows[0::2], rows[1::2]
+    with np.errstate(invalid="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # means over nothing
         spread = np.sqrt(np.nanmean((first - second) ** 2, axis=0)) / 2.0
         return Predictions(np.nanmean((first + second) / 2.0, axis=0), spread / math.sqrt(len(chosen)))
 
 
-def table(targets: Sequence[Target], predictions: Predictions) -> list[Row]:
-    """A row for each target, in order; those that the fit did not see have the role excluded."""
+def table(targets: Sequence[Target], predictions: Predictions, study: str | None = None) -> list[Row]:
+    """A row for each target, of one study if it is named, in order; what the fit did not see has the role excluded."""
     return [
         _row(target, float(mean), float(error))
         for target, mean, error in zip(targets, predictions.means, predictions.errors, strict=True)
+        if study in (None, target.study)
+    ]
+
+
+def unflagged(targets: Sequence[Target], rows: Sequence[Row]) -> list[str]:
+    """Figures that inform the fit, lie beyond `FAR` sampling errors, and have no flag of the audit's readers."""
+    return [
+        target.figure.id
+        for target, row in zip(targets, rows, strict=True)
+        if target.fitted and abs(row.z) > FAR and not target.figure.flags
     ]
 
 
@@ -115,7 +136,8 @@ def printed(target: Target, mean: float) -> float:
 
 def _inside(target: Target, simulated: float, z: float) -> bool | None:
     """Within the printed interval; where none is printed, within 1.96 sampling errors of the report."""
-    low, high = target.figure.interval or (None, None)
+    figure = target.figure
+    low, high = as_ratio(figure)[1:3] if figure.measure == "hazard_ratio" else figure.interval or (None, None)
     if low is not None and high is not None:
         return low <= simulated <= high
     return abs(z) <= WITHIN

@@ -56,6 +56,9 @@ def of_median(
 ) -> Reading:
     """A median survival time on the log scale.
 
+    An interval may claim more than its patients can tell, where a step of the curve or a smoothed estimate made it
+    narrow: where patients are given, the error is no smaller than theirs.
+
     Without an interval, the error of the Kaplan-Meier estimate at the median, sqrt(S (1 - S) / n_effective) with
     S = 1/2, is divided by the slope there of a Weibull curve, |dS / d ln t| = shape ln(2) / 2, which gives
     1 / (shape ln(2) sqrt(n_effective)); `effective_patients` says how censoring enters.
@@ -67,16 +70,18 @@ def of_median(
         median_months: above 0; any unit of time does, for the error is relative.
         interval, level: in the same unit.
         patients, events: in the arm.
-        shape: Weibull shape of the curve near its median; used only without an interval.
+        shape: Weibull shape of the curve near its median, for the error by patients.
 
     ValueError: a number out of its range, or neither interval nor patients nor events.
     """
     value = math.log(_positive("a median", median_months))
-    if interval is not None:
-        return Reading(value, _error_of_interval("median", value, interval, level, math.log), "log", "interval")
-    n = effective_patients(patients, events)
-    error = 1.0 / (_positive("a shape", shape) * _LN2 * math.sqrt(n))
-    return Reading(value, error, "log", "patients or events")
+    printed = None if interval is None else _error_of_interval("median", value, interval, level, math.log)
+    if printed is not None and patients is None and events is None:
+        return Reading(value, printed, "log", "interval")
+    by_patients = 1.0 / (_positive("a shape", shape) * _LN2 * math.sqrt(effective_patients(patients, events)))
+    if printed is not None and printed >= by_patients:
+        return Reading(value, printed, "log", "interval")
+    return Reading(value, by_patients, "log", "patients or events")
 
 
 def effective_patients(patients: float | None, events: float | None) -> float:

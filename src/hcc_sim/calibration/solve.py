@@ -3,6 +3,9 @@
 Residuals are r(z) = (z, W (y - mu(z))): minus twice the log posterior is their sum of squares.  A Jacobian by
 differences costs a hundred times a prediction, so between two of them it is kept up by Broyden's rank-one update
 (C. G. Broyden, Mathematics of Computation 19 (1965) 577-593, doi:10.2307/2003941).
+
+Predictions by few patients have an error of their own, the same at every point since the luck is common: it is counted
+as if it were the figures', once the search has come near (`Search.count_luck`).
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcc_sim.calibration.model import Model
+from hcc_sim.calibration.parallel import in_parallel
 from hcc_sim.calibration.statistics import Predicted
 from hcc_sim.calibration.whitening import Whitening, covariance_of
 
@@ -35,6 +39,9 @@ nothing is learned, and the grain of counted patients would move it."""
 
 STEPS, HALVINGS = 10, 4
 
+KINDS_OF_LUCK = 40
+"""Other seeds by which the Monte-Carlo error of predictions is told."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -46,13 +53,18 @@ class Found:
 
 
 class Search:
-    """A search for the most probable point of a model; sizes: arm -> patients, for what contrasts share."""
+    """A search for the most probable point of a model; sizes: arm -> patients, for what contrasts share.
+
+    `fitted` (T,) says which targets inform it, `covariance` (F, F) how sure those are, in their order.
+    """
 
     def __init__(self, model: Model, sizes: Mapping[str, float], say: Callable[[str], None] = lambda _: None) -> None:
         self.model = model
         self.fitted: Flags = np.array([target.fitted for target in model.targets])
         informing = [target for target in model.targets if target.fitted]
-        self._whitening = Whitening.of(covariance_of(informing, sizes))
+        self._sampling = covariance_of(informing, sizes)
+        self.covariance = self._sampling
+        self._whitening = Whitening.of(self.covariance)
         self.say = say
         self.told: Flags = np.ones(len(model.unknowns), dtype=bool)
         self.observed = np.array([target.reading.value for target in model.targets])
@@ -74,10 +86,29 @@ class Search:
         """Minus twice the log posterior, to a constant."""
         return float(np.sum(self.residuals(z, working(predicted)) ** 2))
 
+    def count_luck(self, z: Floats) -> None:
+        """Take the Monte-Carlo error of predictions, at a point, for an error of the figures that inform the fit.
+
+        What not every kind of luck can tell of keeps its sampling error alone.
+        """
+
+        def with_luck(kind: int) -> Floats:
+            return working(self.model.with_luck(kind).predict(z))[self.fitted]
+
+        rows = list(in_parallel(with_luck, range(1, KINDS_OF_LUCK + 1), long=True))
+        luck = np.cov(np.array(rows), rowvar=False)
+        unknown = np.isnan(np.diag(luck))
+        luck[unknown, :] = luck[:, unknown] = 0.0
+        self.covariance = self._sampling + luck
+        self._whitening = Whitening.of(self.covariance)
+        share = np.median(np.diag(luck) / np.diag(self._sampling))
+        self.say(f"luck of the simulation: {100.0 * share:.1f}% of a figure's variance (median), counted as error")
+
     def run(self, start: Floats, rounds: int = 3) -> Found:
         """From `start`: what belongs to arms and studies alone first, then with it all that the figures tell of.
 
-        `told` is set to the unknowns that are varied; all others keep their place, and their prior.
+        The luck of the simulation is counted in between.  `told` is set to the unknowns that are varied; all others
+        keep their place, and their prior.
         """
         here = self.at(start)
         self.say(f"before: {here.objective:.1f}")
@@ -85,6 +116,8 @@ class Search:
         for _ in range(2):
             here = self._round(here, own, self.model.slopes(here.z, own))
         self.say(f"arms and studies alone ({int(own.sum())} unknowns): {here.objective:.1f}")
+        self.count_luck(here.z)
+        here = self.at(here.z)
         slope = np.nan_to_num(self.model.slopes(here.z))
         self.told = own | (np.sum(self.whiten(slope) ** 2, axis=0) > LEAST_TOLD)
         for _ in range(rounds):

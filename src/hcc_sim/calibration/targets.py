@@ -10,11 +10,15 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import combinations
 
 from hcc_sim.calibration import sampling, statistics
+from hcc_sim.calibration.network_data import as_ratio
 from hcc_sim.calibration.sampling import DOWN_WEIGHT, Reading
 from hcc_sim.calibration.statistics import Statistic
+from hcc_sim.calibration.trial import HORIZON_MONTHS
 from hcc_sim.figures import Evidence, Figure, Study
+from hcc_sim.figures.schema import Compares
 
 OVERALL, PROGRESSION_FREE = "overall survival", "progression-free survival"
 SHAPES = {OVERALL: 1.5, PROGRESSION_FREE: 1.0}
@@ -24,20 +28,11 @@ OPERATED = "resection+"
 ASSUMED_PATIENTS = 100
 """Where no size of an arm is printed and none follows from an interval."""
 
-WAITING = {
-    ("start_fit", "curative treatment"): "complete response kept without surgery",
-}
-"""Study and endpoint of what the pathway has no state for yet."""
-
 OF_OPERATED = ("complete pathological response", "perioperative death", "time to surgery")
 
-COMPARED = {"zhang_2016": True, "hamaoka_2017": False}
-"""Studies that compare operated with not operated patients: whether among the converted only."""
+CONTRADICT = 3.0
+"""Sampling errors (of both together) between two figures of one quantity, beyond which neither is believed."""
 
-REFERENCE = "ke_2022/local+tki+ici"
-"""Whose converted patients stand in where a study tells of the resected only, and nothing of the therapy before."""
-
-BORROWED = {"hbsn_21_288": "of resected patients in general, taken for those after conversion"}
 BORROWED_ERROR = 0.3
 """Added to the error, on the working scale, of what is told of other patients."""
 
@@ -58,6 +53,10 @@ class Target:
     note: str = ""
     counted_of: float | None = None
     """Of a count: how many patients it is of."""
+    compares: Compares | None = None
+    """Whether its study compares operated with not operated patients, and among whom."""
+    taken_for: str | None = None
+    """Whose patients its study's are taken for."""
 
     @property
     def fitted(self) -> bool:
@@ -68,7 +67,7 @@ class Target:
     def of_operated(self) -> bool:
         """Whether it tells of operated patients only."""
         of_share = self.figure.endpoint in OF_OPERATED
-        return of_share or str(self.figure.regimen).startswith(OPERATED) or self.study in BORROWED
+        return of_share or str(self.figure.regimen).startswith(OPERATED) or self.taken_for is not None
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -94,6 +93,7 @@ def targets_of(evidence: Evidence) -> tuple[list[Target], list[LeftOut]]:
     """All targets, and the clinical figures that are none, study by study."""
     found: list[Target] = []
     left: list[LeftOut] = []
+    reference = next((key(one.study, one.arms[0].regimen) for one in evidence.studies.values() if one.stands_in), None)
     for study in evidence.studies.values():
         told: list[Target] = []
         for figure in study.figures:
@@ -103,27 +103,47 @@ def targets_of(evidence: Evidence) -> tuple[list[Target], list[LeftOut]]:
             if isinstance(target, str):
                 left.append(LeftOut(study.study, figure, target))
                 continue
-            same = next((i for i, other in enumerate(told) if _tells_the_same(target.figure, other.figure)), None)
+            same = next((i for i, other in enumerate(told) if tells_the_same(target.figure, other.figure)), None)
             if same is None:
                 told.append(target)
                 continue
             kept, other = told[same], target
-            if _tells_more(other.figure, kept.figure):
+            if tells_more(other.figure, kept.figure):
                 kept, other = other, kept
             told[same] = kept
             left.append(LeftOut(study.study, other.figure, f"counts once, as {kept.figure.id}"))
-        found += _with_reference(told, left)
+        found += _with_reference(_without_contradictions(told, left), reference, left)
     return found, left
 
 
-def _tells_the_same(a: Figure, b: Figure) -> bool:
-    """One number told twice: all alike, with one criterion or none stated in one of the places."""
-    fields = ("regimen", "comparator", "endpoint", "measure", "unit", "time_months", "subset", "value")
+def _of_the_same(a: Figure, b: Figure) -> bool:
+    """Two figures of one quantity: all alike but the value, with one criterion or none stated in one of the places."""
+    fields = ("regimen", "comparator", "endpoint", "measure", "unit", "time_months", "subset")
     criteria = {a.criterion, b.criterion} - {None, "not stated"}
-    return a.value is not None and len(criteria) < 2 and all(getattr(a, f) == getattr(b, f) for f in fields)
+    return len(criteria) < 2 and all(getattr(a, field) == getattr(b, field) for field in fields)
 
 
-def _tells_more(a: Figure, b: Figure) -> bool:
+def tells_the_same(a: Figure, b: Figure) -> bool:
+    """One number told twice."""
+    return a.value is not None and a.value == b.value and _of_the_same(a, b)
+
+
+def _without_contradictions(targets: list[Target], left: list[LeftOut]) -> list[Target]:
+    """Without any two figures of one quantity that are farther apart than `CONTRADICT` sampling errors."""
+    against: dict[str, str] = {}
+    for one, other in combinations([target for target in targets if target.fitted], 2):
+        if one.reading.scale == other.reading.scale and _of_the_same(one.figure, other.figure):
+            apart = abs(one.reading.value - other.reading.value)
+            if apart > CONTRADICT * math.hypot(one.reading.error, other.reading.error):
+                against |= {one.figure.id: other.figure.id, other.figure.id: one.figure.id}
+    for target in targets:
+        if target.figure.id in against:
+            why = f"contradicts {against[target.figure.id]}: exclude one of them, with the reason, or both stay out"
+            left.append(LeftOut(target.study, target.figure, why))
+    return [target for target in targets if target.figure.id not in against]
+
+
+def tells_more(a: Figure, b: Figure) -> bool:
     """Of one number told twice: the one with an interval, then the one with a criterion."""
     return _told(a) > _told(b)
 
@@ -132,7 +152,7 @@ def _told(figure: Figure) -> tuple[bool, bool]:
     return figure.interval is not None, figure.criterion not in (None, "not stated")
 
 
-def _with_reference(targets: list[Target], left: list[LeftOut]) -> Iterator[Target]:
+def _with_reference(targets: list[Target], reference: str | None, left: list[LeftOut]) -> Iterator[Target]:
     """Arms of which only the operated are told borrow the therapy of the reference arm; contrasts of such cannot."""
     with_therapy = {arm for target in targets if not target.of_operated for arm in target.arms}
     for target in targets:
@@ -140,9 +160,13 @@ def _with_reference(targets: list[Target], left: list[LeftOut]) -> Iterator[Targ
             yield target
         elif target.versus is not None:
             left.append(LeftOut(target.study, target.figure, "a contrast of operated patients, therapy not told"))
+        elif reference is None:
+            left.append(
+                LeftOut(target.study, target.figure, "of operated patients, and no study stands in for therapy")
+            )
         else:
-            note = "; ".join(filter(None, (target.note, f"converted as in {REFERENCE}")))
-            yield replace(target, arm=REFERENCE, note=note)
+            note = "; ".join(filter(None, (target.note, f"converted as in {reference}")))
+            yield replace(target, arm=reference, note=note)
 
 
 def _target(study: Study, figure: Figure) -> Target | str:
@@ -152,9 +176,9 @@ def _target(study: Study, figure: Figure) -> Target | str:
         return "of patients in general"
     if comparator is not None and figure.measure != "hazard_ratio":
         return "a difference between arms, whose own figures count"
-    if (study.study, figure.endpoint) in WAITING:
-        return f"waits for {WAITING[study.study, figure.endpoint]}"
-    borrowed = BORROWED.get(study.study, "")
+    if figure.waits_for is not None:
+        return f"waits for {figure.waits_for}"
+    borrowed = study.taken_for or ""
     for one in (regimen, comparator):
         elsewhere = one is not None and not one.startswith(OPERATED) and one.split(" ")[0] in NOT_STARTED_ON_THERAPY
         if elsewhere and not borrowed:
@@ -173,7 +197,9 @@ def _target(study: Study, figure: Figure) -> Target | str:
         note = "; ".join(filter(None, (note, borrowed)))
     versus = key(study.study, comparator) if comparator is not None else None
     counted = _operated(study, figure) if figure.measure == "count" else None
-    return Target(study.study, key(study.study, regimen), versus, figure, statistic, reading, note, counted)
+    arm = key(study.study, regimen)
+    about = (counted, study.compares, study.taken_for)
+    return Target(study.study, arm, versus, figure, statistic, reading, note, *about)
 
 
 Read = tuple[Statistic, Reading, str]
@@ -210,9 +236,9 @@ def _times(study: Study, figure: Figure) -> statistics.Times | str:
     regimen = figure.regimen or ""
     if figure.subset in EARLY_OR_LATE and figure.endpoint == OVERALL and figure.time_zero == "recurrence":
         return partial(statistics.survival_after_recurrence, early=EARLY_OR_LATE[figure.subset])
-    if study.study in COMPARED:
-        operated = regimen.startswith(OPERATED)
-        return partial(statistics.survival_by_operation, operated=operated, among_converted=COMPARED[study.study])
+    if study.compares is not None:
+        operated, among_converted = regimen.startswith(OPERATED), study.compares == "converted"
+        return partial(statistics.survival_by_operation, operated=operated, among_converted=among_converted)
     if regimen.startswith(OPERATED):
         of_resected: Mapping[str, statistics.Times] = {
             OVERALL: statistics.survival_after_resection,
@@ -242,11 +268,15 @@ def _median(study: Study, figure: Figure) -> Read | str:
             return ONE_END
         return _typical(figure, times, math.exp(reading.value), 1.0), reading, SPAN
     shape = SHAPES.get(figure.endpoint, 1.0)
-    patients, note = _patients(study, figure)
-    interval = ends if figure.interval is not None else None
     months = figure.value * factor
+    if months >= HORIZON_MONTHS:
+        return BEYOND.format("median", months)
+    patients, note = size_for_error(study, figure)
+    interval = None if figure.interval is None else ends
     reading = sampling.of_median(months, interval=interval, level=figure.level, patients=patients, shape=shape)
-    return _typical(figure, times, months, shape), reading, "" if interval else note
+    if interval is not None and reading.basis != "interval":
+        note = "its interval claims more than its patients tell: error from those"
+    return _typical(figure, times, months, shape), reading, note
 
 
 def _typical(figure: Figure, times: statistics.Times, months: float, shape: float) -> Statistic:
@@ -261,6 +291,8 @@ def _landmark(study: Study, figure: Figure) -> Read | str:
     if isinstance(times, str):
         return times
     at = figure.time_months or 0.0
+    if at >= HORIZON_MONTHS:
+        return BEYOND.format("time", at)
     if figure.value is None:
         shares = [None if end is None else end / 100.0 for end in figure.interval or ()]
         reading = _middle(shares, "complementary log-log")
@@ -270,6 +302,7 @@ def _landmark(study: Study, figure: Figure) -> Read | str:
     return statistics.landmark(times, at), reading, note
 
 
+BEYOND = f"a {{}} beyond the follow-up of simulated trials ({{:g}} of {HORIZON_MONTHS:g} months)"
 SPAN = "a span over series: its middle, half its width as error"
 ONE_END = "one end of a range only"
 
@@ -303,12 +336,15 @@ def _ratio(study: Study, figure: Figure) -> Read | str:
         return "enters the network only: no ratio is printed"
     if figure.subset is not None:
         return "a contrast of parts of an arm"
-    interval, level = figure.interval, figure.level
+    value, low, high, notes = as_ratio(figure)
+    interval = None if low is None and high is None else (low, high)
     try:
-        reading = sampling.of_hazard_ratio(figure.value, interval, level, p=figure.p)
+        reading = sampling.of_hazard_ratio(value or figure.value, interval, figure.level, p=figure.p)
     except ValueError as error:
         return str(error)
-    note = "" if reading.basis == "interval" else f"error from its p ({figure.p})"
+    if reading.basis != "interval":
+        notes = (*notes, f"error from its p ({figure.p})")
+    note = "; ".join(notes)
     return statistics.contrast(times), reading, note
 
 
@@ -385,6 +421,12 @@ def _patients(study: Study, figure: Figure) -> tuple[float, str]:
             events, _ = sampling.events_of_ratio(error, 1.0, 1.0)
             return events / sampling.SHARE_WITH_EVENT, "size from the interval of the hazard ratio"
     return ASSUMED_PATIENTS, f"no size printed: {ASSUMED_PATIENTS} assumed"
+
+
+def size_for_error(study: Study, figure: Figure) -> tuple[float | None, str]:
+    """The patients that tell a figure's error, with a note if assumed; None where an interval tells it instead."""
+    patients, note = _patients(study, figure)
+    return (None, "") if note and figure.interval is not None else (patients, note)
 
 
 def arms_of(targets: list[Target]) -> Iterator[str]:

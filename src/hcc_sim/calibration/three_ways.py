@@ -1,4 +1,4 @@
-"""Hazard ratios three ways: from medians with one shape, with each study's own shape, and without the study."""
+"""Hazard ratios three ways: from medians with one shape, with each study's own, without the study; and by follow-up."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hcc_sim.calibration.left_out import LeftOutRatio
-from hcc_sim.calibration.prior import CENTRAL
+from hcc_sim.calibration.model import Model
 from hcc_sim.calibration.shapes import ENDPOINTS, Shapes, shapes_of
 from hcc_sim.figures import Evidence
 from hcc_sim.figures.medians import medians_of
+from hcc_sim.quantiles import CENTRAL
+
+Floats = NDArray[np.float64]
+
+FOLLOW_UP = "trial.follow_up"
 
 
 class ThreeWays(NamedTuple):
@@ -19,6 +27,7 @@ class ThreeWays(NamedTuple):
     `one_shape` = (m_c / m_t)^k with the typical k of its endpoint, `own_shape` with its study's k, `without_study` from
     the calibration that has not seen the study, with its central 95% (sampling error of the study included).  `inside`
     is whether the prediction lies in the reported interval; for the third, whether the report lies in the prediction's.
+    `short_follow_up` and `long_follow_up` are fitted ratios at either end of the assumed range of follow-up.
     """
 
     figure: str
@@ -34,10 +43,22 @@ class ThreeWays(NamedTuple):
     without_study_low: float | None
     without_study_high: float | None
     without_study_inside: bool | None
+    short_follow_up: float | None
+    short_follow_up_inside: bool | None
+    long_follow_up: float | None
+    long_follow_up_inside: bool | None
 
 
-def three_ways(evidence: Evidence, without: Iterable[LeftOutRatio]) -> list[ThreeWays]:
-    """Every hazard ratio of overall and progression-free survival that is neither excluded nor context."""
+def three_ways(
+    evidence: Evidence, without: Iterable[LeftOutRatio], by_follow_up: Mapping[str, tuple[float, float]]
+) -> list[ThreeWays]:
+    """Every hazard ratio of overall and progression-free survival that is neither excluded nor context.
+
+    Args:
+        evidence: all figures.
+        without: as predicted without their studies.
+        by_follow_up: figure -> as simulated with the shortest and the longest follow-up (`at_ends_of_follow_up`).
+    """
     shapes = {endpoint: shapes_of(evidence, endpoint) for endpoint in ENDPOINTS}
     by_figure = {one.figure: one for one in without}
     rows = []
@@ -50,14 +71,26 @@ def three_ways(evidence: Evidence, without: Iterable[LeftOutRatio]) -> list[Thre
         low, high = figure.interval or (None, None)
         predicted = [_power(ratio, shape) for shape in _shapes(shapes, figure.endpoint, study.study)]
         left = by_figure.get(figure.id)
+        short, long = by_follow_up.get(figure.id, (None, None))
         rows.append(
             ThreeWays(
                 figure.id, figure.endpoint, figure.value, low, high,
                 predicted[0], _within(predicted[0], low, high), predicted[1], _within(predicted[1], low, high),
-                *_ends(left),
+                *_ends(left), short, _within(short, low, high), long, _within(long, low, high),
             )
         )  # fmt: skip
     return rows
+
+
+def at_ends_of_follow_up(model: Model, z: Floats) -> dict[str, tuple[float, float]]:
+    """Figure -> hazard ratio as simulated at a point (U,) with either end (95%) of the prior of follow-up."""
+    found: list[list[float]] = []
+    for end in (-CENTRAL, CENTRAL):
+        moved = z.copy()
+        moved[next(i for i, unknown in enumerate(model.unknowns) if unknown.name == FOLLOW_UP)] = end
+        found.append([one.printed for one in model.predict(moved)])
+    ratios = (i for i, target in enumerate(model.targets) if target.versus is not None)
+    return {model.targets[i].figure.id: (found[0][i], found[1][i]) for i in ratios}
 
 
 def _shapes(shapes: Mapping[str, Shapes], endpoint: str, study: str) -> tuple[float, float | None]:

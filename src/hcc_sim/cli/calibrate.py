@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +15,8 @@ from hcc_sim.errors import InputError, Problem, Problems, nearest
 
 if TYPE_CHECKING:
     from hcc_sim.calibration.fitted import Fitted
+    from hcc_sim.calibration.model import Model
+    from hcc_sim.calibration.three_ways import ThreeWays
     from hcc_sim.figures import Evidence
     from hcc_sim.parameters import Calibration
 
@@ -37,8 +39,9 @@ def calibrate(
     calibration: CalibrationOption = None,
 ) -> None:
     """Fit the pathway to the reported figures of all studies, or of some, and write draws with a ledger."""
-    from hcc_sim.calibration.fit import DRAWS, PATIENTS, SEED, fit, folder_of
+    from hcc_sim.calibration.fit import DRAWS, PATIENTS, SEED, fit
     from hcc_sim.calibration.fitted import FILES, write_fit
+    from hcc_sim.fit_in_use import folder_of
     from hcc_sim.report.calibration import fit_report
     from hcc_sim.scenario import HIGHEST_SEED
 
@@ -84,32 +87,35 @@ def reproduce(
     calibration: CalibrationOption = None,
 ) -> None:
     """Simulate every figure from the fitted draws and show it beside the report."""
-    from hcc_sim.calibration.fit import folder_of, model_of
+    from hcc_sim.calibration.fit import model_of
     from hcc_sim.calibration.fitted import read_fit
-    from hcc_sim.calibration.reproduce import Row, predict_draws, table
-    from hcc_sim.calibration.three_ways import three_ways
-    from hcc_sim.report.calibration import FILES, reproduce_report, row_dicts, write_reproduce
+    from hcc_sim.calibration.reproduce import Row, predict_draws, table, unflagged
+    from hcc_sim.fit_in_use import folder_of
+    from hcc_sim.report.calibration import files_of, reproduce_report, row_dicts, write_reproduce
     from hcc_sim.report.calibration_page import page
 
     evidence, known = _all(calibration)
     fit = read_fit(fitted or folder_of(known), known)
     model = model_of(known, evidence, fit.studies, patients=fit.patients, seed=fit.seed)[0]
     _check_study(study, {target.study for target in model.targets})
-    if out is not None and not force and (there := [name for name in FILES if (out / name).exists()]):
+    if out is not None and not force and (there := [name for name in files_of(fit) if (out / name).exists()]):
         raise InputError(Problem("--out", None, "", f"{out} has {', '.join(there)} already; --force replaces them"))
     if hazard_ratios:
-        _show_three_ways(evidence, fit, study, output)
+        ratios = _three_ways(evidence, fit, model)
+        _show_three_ways([row for row in ratios if study in (None, row.figure.partition(".")[0])], fit, output)
         return
-    rows = table(model.targets, predict_draws(model, fit.z))
-    if study is not None:
-        rows = [row for row in rows if row.study == study]
+    if out is not None and study is not None:
+        raise InputError(Problem("--out", None, "", "does not go with --study: the page is of the whole fit"))
+    rows = table(model.targets, predict_draws(model, fit.z, study=study), study)
+    if bare := unflagged([target for target in model.targets if study in (None, target.study)], rows):
+        say(f"far off, and no reader has flagged why: {', '.join(bare)}")
     if output is TableFormat.table:
         show(reproduce_report(rows))
     else:
         write(in_format(row_dicts(rows), output, Row._fields))
     if out is not None:
-        write_reproduce(out, rows, page(fit, rows, three_ways(evidence, fit.without_study)))
-        say(f"{', '.join(FILES)} in {out}")
+        write_reproduce(out, rows, fit, page(fit, rows, _three_ways(evidence, fit, model)))
+        say(f"{', '.join(files_of(fit))} in {out}")
 
 
 def _check_study(study: str | None, fitted: Iterable[str]) -> None:
@@ -118,11 +124,15 @@ def _check_study(study: str | None, fitted: Iterable[str]) -> None:
         raise InputError(Problem("--study", None, "", f"the fit has no study '{study}'. {hint}"))
 
 
-def _show_three_ways(evidence: Evidence, fit: Fitted, study: str | None, output: TableFormat) -> None:
-    from hcc_sim.calibration.three_ways import three_ways
+def _three_ways(evidence: Evidence, fit: Fitted, model: Model) -> list[ThreeWays]:
+    from hcc_sim.calibration.three_ways import at_ends_of_follow_up, three_ways
+
+    return three_ways(evidence, fit.without_study, at_ends_of_follow_up(model, fit.z.mean(axis=0)))
+
+
+def _show_three_ways(rows: Sequence[ThreeWays], fit: Fitted, output: TableFormat) -> None:
     from hcc_sim.report.calibration import three_ways_report
 
-    rows = [row for row in three_ways(evidence, fit.without_study) if study in (None, row.figure.partition(".")[0])]
     if output is TableFormat.table:
         show(three_ways_report(rows, fit.without_study))
     else:

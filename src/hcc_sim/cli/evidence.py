@@ -14,6 +14,7 @@ from hcc_sim.cli.terminal import say, show, write
 from hcc_sim.errors import CheckFailed, InputError, Problem, Problems, nearest
 
 if TYPE_CHECKING:
+    from hcc_sim.calibration.arm_curves import ArmFigures
     from hcc_sim.figures import Evidence, Figure, Study
     from hcc_sim.parameters import Calibration
 
@@ -108,13 +109,13 @@ _SHORT = {
 """Endpoints as papers shorten them."""
 
 
-def _meant(option: str, given: str, known: dict[str, str], problems: Problems) -> str:
+def _meant(option: str, given: str, known: dict[str, str], problems: Problems, of: str = "figure") -> str:
     """The key that a word stands for, whatever its case; a problem with the nearest words if it stands for none."""
     by_case = {name.casefold(): key for name, key in known.items()}
     if given.casefold() in by_case:
         return by_case[given.casefold()]
     hint = nearest(given, known) or f"Accepted are such as {', '.join(sorted(set(known.values()))[:8])}"
-    problems.add(Problem(option, None, "", f"given '{given}', which no figure has. {hint}"))
+    problems.add(Problem(option, None, "", f"given '{given}', which no {of} has. {hint}"))
     return ""
 
 
@@ -221,6 +222,53 @@ def survival_shapes(output: TableFormatOption = TableFormat.table, calibration: 
         show(shapes_report(found))
     else:
         write(in_format(shape_rows(found), output))
+
+
+@app.command("curves")
+def survival_curves(
+    study: Annotated[str | None, typer.Option("--study", metavar="KEY", help="Of one study, by key or trial.")] = None,
+    endpoint: Annotated[str | None, typer.Option("--endpoint", metavar="NAME", help="Of one survival time.")] = None,
+    shapes: Annotated[
+        bool,
+        typer.Option(
+            "--shapes/--no-shapes", help="Where a median stands alone, take its slope from `evidence shapes`."
+        ),
+    ] = False,
+    output: TableFormatOption = TableFormat.table,
+    calibration: CalibrationOption = None,
+) -> None:
+    """Families of curves fitted to what is printed of each arm, and how far extrapolation alone moves the answer."""
+    from hcc_sim.calibration.arm_curves import arms_of, curves_of, with_shape
+    from hcc_sim.report.curves import CURVE_COLUMNS, curve_rows, curves_report
+
+    evidence, _ = _evidence(calibration)
+    arms = _chosen_arms(evidence, arms_of(evidence), study, endpoint)
+    if shapes:
+        from hcc_sim.calibration.shapes import ENDPOINTS, shapes_of
+
+        known_shapes = {one: shapes_of(evidence, one) for one in ENDPOINTS}
+        arms = [with_shape(arm, known_shapes) for arm in arms]
+    found = [curves_of(arm) for arm in arms]
+    if output is TableFormat.table:
+        show(curves_report(evidence, found))
+    else:
+        write(in_format(curve_rows(found), output, CURVE_COLUMNS))
+
+
+def _chosen_arms(
+    evidence: Evidence, arms: list[ArmFigures], study: str | None, endpoint: str | None
+) -> list[ArmFigures]:
+    """The arms of a study and of an endpoint; InputError for a name that no arm has."""
+    studies = {name: arm.study for arm in arms for name in (arm.study, evidence.studies[arm.study].trial or arm.study)}
+    endpoints = {arm.endpoint: arm.endpoint for arm in arms}
+    endpoints |= {short: full for short, full in _SHORT.items() if full in endpoints}
+    problems = Problems()
+    if study is not None:
+        study = _meant("--study", study, studies, problems, "curve")
+    if endpoint is not None:
+        endpoint = _meant("--endpoint", endpoint, endpoints, problems, "curve")
+    problems.raise_if_any()
+    return [arm for arm in arms if study in (None, arm.study) and endpoint in (None, arm.endpoint)]
 
 
 @app.command("regimens")

@@ -39,10 +39,14 @@ def scenarios(
     elif not parameters:
         list_scenarios()
     else:
+        from hcc_sim.fit_in_use import fit_in_use
         from hcc_sim.parameters import load_calibration
         from hcc_sim.report import listing
 
-        known = load_calibration(calibration).parameters
+        calibration_in_use = load_calibration(calibration)
+        known = calibration_in_use.parameters
+        if fit := fit_in_use(calibration_in_use):
+            known = known.with_entries(fit.common(known, {}))
         if output is TableFormat.table:
             show(listing.parameter_list(known))
         else:

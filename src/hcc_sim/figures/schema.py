@@ -57,6 +57,7 @@ UNITS_OF: dict[str, tuple[str, ...]] = {
     "duration": ("months", "years", "days", "weeks", "hours"),
 }
 """The units that fit a measure (a hazard ratio in % is printed as a reduction); any fits the measures left out."""
+Compares = Literal["all", "converted"]
 
 
 class _Record(BaseModel):
@@ -109,6 +110,8 @@ class Figure(_Record):
     """Ids of figures that a range says it covers."""
     says: Says | None = None
     note: Text | None = None
+    waits_for: Text | None = None
+    """What the pathway has no state for yet, without which it cannot be simulated."""
 
     @property
     def has_number(self) -> bool:
@@ -143,6 +146,12 @@ class Study(_Record):
     headings: dict[Text, list[Text]] = {}
     """By document: the regimens in the order in which the heading of the study's row names them."""
     notes: Text | None = None
+    compares: Compares | None = None
+    """Where its groups are those operated and those not, whatever made them differ: among whom."""
+    taken_for: Text | None = None
+    """Whose patients its own are taken for, though they are others."""
+    stands_in: StrictBool = False
+    """Whether its converted patients stand in for studies that tell nothing of the therapy before surgery."""
     figures: Annotated[list[Figure], Field(min_length=1)]
     decisions: list[Decision] = []
 

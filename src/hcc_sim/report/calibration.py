@@ -21,12 +21,15 @@ from rich.table import Table
 from rich.text import Text
 
 from hcc_sim.calibration.fit import Fit
+from hcc_sim.calibration.fitted import Fitted
 from hcc_sim.calibration.left_out import LeftOutRatio
-from hcc_sim.calibration.prior import CENTRAL
 from hcc_sim.calibration.reproduce import FAR, Row
+from hcc_sim.calibration.ridge import EFFECT
 from hcc_sim.calibration.three_ways import ThreeWays
 from hcc_sim.files import written_together
+from hcc_sim.quantiles import CENTRAL
 from hcc_sim.report.listing import rows_as_csv
+from hcc_sim.report.ridge_plot import ridge_plot
 from hcc_sim.report.style import COLOURS, GREY, STYLE
 
 MOST_NAMED = 8
@@ -113,7 +116,7 @@ def quality(rows: Sequence[Row]) -> str:
 def three_ways_report(rows: Sequence[ThreeWays], without: Sequence[LeftOutRatio]) -> RenderableType:
     """Each hazard ratio with its three predictions, how many hold, and scores against two naive predictors."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in ("reported", "one shape", "own shape", "without its study"):
+    for heading in ("reported", "one shape", "own shape", "without its study", "by follow-up"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("of", overflow="fold")
     for row in rows:
@@ -124,9 +127,19 @@ def three_ways_report(rows: Sequence[ThreeWays], without: Sequence[LeftOutRatio]
             Text(_ratio(row.one_shape, row.one_shape_inside)),
             Text(_ratio(row.own_shape, row.own_shape_inside)),
             Text(_ratio(row.without_study, row.without_study_inside) + ends),
+            Text(by_follow_up(row)),
             Text(f"{row.figure.partition('.')[0]}, {SHORT[row.endpoint]}"),
         )
     return Group(table, "", *map(Text, three_ways_summary(rows, without)))
+
+
+def by_follow_up(row: ThreeWays) -> str:
+    """The fitted ratio with the shortest and with the longest follow-up; `!` where it leaves its interval."""
+    ends = (
+        (row.short_follow_up, row.short_follow_up_inside),
+        (row.long_follow_up, row.long_follow_up_inside),
+    )
+    return " to ".join(_ratio(value, inside) for value, inside in ends) if row.short_follow_up is not None else "-"
 
 
 def _ratio(value: float | None, inside: bool | None) -> str:
@@ -139,6 +152,8 @@ def three_ways_summary(rows: Sequence[ThreeWays], without: Sequence[LeftOutRatio
     for name, values in (
         ("One shape per endpoint", [row.one_shape_inside for row in rows]),
         ("Each study's own shape", [row.own_shape_inside for row in rows]),
+        ("Fitted, with the shortest follow-up", [row.short_follow_up_inside for row in rows]),
+        ("Fitted, with the longest follow-up", [row.long_follow_up_inside for row in rows]),
     ):
         known = [value for value in values if value is not None]
         lines.append(f"{name}: {sum(known)} of {len(known)} predictions inside the reported interval.")
@@ -221,15 +236,30 @@ def _kind(row: Row) -> str:
 
 
 PICTURES = "pictures"
-FILES = ("calibration.md", *(f"{PICTURES}/reproduce.{kind}" for kind in ("csv", "svg", "png")))
+FILES = (
+    "calibration.md",
+    *(f"{PICTURES}/{name}.{kind}" for name in ("reproduce", "ridge") for kind in ("csv", "svg", "png")),
+)
 
 
-def write_reproduce(folder: Path, rows: Sequence[Row], page: str) -> None:
-    """Write all `FILES`: the page, and the plot with its data."""
-    with written_together(folder, FILES) as made:
+def files_of(fit: Fitted) -> tuple[str, ...]:
+    """`FILES`, without the ridge where the fit has none."""
+    return tuple(name for name in FILES if fit.summary["ridge"] or "/ridge." not in name)
+
+
+def write_reproduce(folder: Path, rows: Sequence[Row], fit: Fitted, page: str) -> None:
+    """Write all files: the page, and the plots with their data."""
+    with written_together(folder, files_of(fit)) as made:
         (made / FILES[0]).write_text(page, encoding="utf-8")
         (made / PICTURES / "reproduce.csv").write_text(rows_as_csv(row_dicts(rows), Row._fields), encoding="utf-8")
         with mpl.rc_context(STYLE):
-            plot = reproduce_plot(rows)
-            plot.savefig(made / PICTURES / "reproduce.svg", metadata={"Date": None})
-            plot.savefig(made / PICTURES / "reproduce.png", dpi=150)
+            _save(reproduce_plot(rows), made / PICTURES / "reproduce")
+            if points := fit.summary["ridge"]:
+                effect = next(entry for entry in fit.summary["ledger"] if entry["name"] == EFFECT)
+                (made / PICTURES / "ridge.csv").write_text(rows_as_csv(points), encoding="utf-8")
+                _save(ridge_plot(points, effect), made / PICTURES / "ridge")
+
+
+def _save(plot: Figure, path: Path) -> None:
+    plot.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+    plot.savefig(path.with_suffix(".png"), dpi=150)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
@@ -9,8 +10,10 @@ from typing import Any
 
 from hcc_sim.calibration.fitted import Fitted
 from hcc_sim.calibration.reproduce import FAR, Row
+from hcc_sim.calibration.ridge import EFFECT
 from hcc_sim.calibration.three_ways import ThreeWays
-from hcc_sim.report.calibration import quality, reported, three_ways_summary
+from hcc_sim.quantiles import CENTRAL
+from hcc_sim.report.calibration import by_follow_up, quality, reported, three_ways_summary
 from hcc_sim.report.markdown import plain, table
 
 METHOD = """Every uncertain quantity has a prior F; its value is F^-1(Phi(z)), so that the prior of all z together is
@@ -18,10 +21,12 @@ N(0, I). Each study arm is simulated with the pathway: {patients:,} patients wit
 for 120 months. A target is a figure y with its sampling error, beside what the simulation says of it, mu(z):
 
 - a median m: ln m + logit S(m) / (2 k ln 2), the simulated median to first order, with k 1.5 for overall and 1 for
-  other survival; error from its interval, else 1 / (k ln 2 sqrt(n)) with n for censoring;
+  other survival; error from its interval, but no smaller than its patients can tell, 1 / (k ln 2 sqrt(n)) with n for
+  censoring;
 - a share: its logit; survival at a time: ln(-ln S); a hazard ratio: the Cox estimate over the trial's follow-up, error
   from its interval at its own level; medians and ratio of a contrast are correlated, the patients being the same;
-- down-weighted figures have twice the variance; excluded ones are shown and not fitted.
+- down-weighted figures have twice the variance; excluded ones are shown and not fitted;
+- the Monte-Carlo error of the predictions (covariance over 40 seeds) is added to that of the figures.
 
 The most probable z minimises |z|^2 + |W (y - mu(z))|^2 (Gauss-Newton); {draws} joint draws solve Q'r(z) = Q'e on the
 simulations themselves (randomize-then-optimize; docs/decisions/0009-calibration.md). z below is (posterior predictive
@@ -44,14 +49,23 @@ def page(fit: Fitted, rows: Sequence[Row], ratios: Sequence[ThreeWays]) -> str:
         f"to the exact posterior {summary['draws']} draws would count as "
         f"{summary['effective_draws_if_weighted']}: with hundreds of unknowns small bends add up. They are used as "
         "they are.",
+        *map(plain_line, summary["doubts"]),
+        CHECK,
+        table(("figures", "how many", "distance", "p"), map(_check, summary["predictive_checks"])),
         "![Reported against simulated](pictures/reproduce.svg)",
         *_far(rows),
         "## Every arm",
-        *(_study(study, list(group)) for study, group in groupby(rows, key=lambda row: row.study)),
+        "Beside each arm its figures and the parameters they spend: with nearly one for each, agreement tells little.",
+        *(
+            _study(study, list(group), summary["effective_parameters_of_arms"])
+            for study, group in groupby(rows, key=lambda row: row.study)
+        ),
+        *_ridge(summary),
+        *_network(summary["only_in_network"]),
         "## Hazard ratios three ways",
         " ".join(three_ways_summary(ratios, fit.without_study)),
         table(
-            ("hazard ratio", "reported", "one shape", "own shape", "without its study"),
+            ("hazard ratio", "reported", "one shape", "own shape", "without its study", "fitted, by follow-up"),
             (_three(row) for row in ratios),
         ),
         "## What was learned",
@@ -80,13 +94,102 @@ def _far(rows: Sequence[Row]) -> list[str]:
     return [f"Beyond {FAR:g} sampling errors:", "\n".join(map(plain, told))]
 
 
-def _study(study: str, rows: Sequence[Row]) -> str:
+BOUGHT = 0.8
+"""Share of an arm's figures that its parameters spend, from which their agreement with the fit tells nothing."""
+
+CHECK = """Posterior predictive check: the distance (y - mu)' V^-1 (y - mu) of the report from the draws, which would be
+the number of figures were the model right and its draws not fitted to them, and the share p of replicates that lie
+farther."""
+
+
+def plain_line(doubt: str) -> str:
+    """A doubt about the draws, to be read first."""
+    return f"**Doubtful**: {plain(doubt)}."
+
+
+def _check(check: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        check["kind"].replace("_", " "),
+        str(check["figures"]),
+        f"{check['distance']:.1f}",
+        f"{check['p']:.3f}",
+    )
+
+
+def _ridge(summary: Mapping[str, Any]) -> list[str]:
+    points = summary["ridge"]
+    if not points:
+        return []
+    entry = next(entry for entry in summary["ledger"] if entry["name"] == EFFECT)
+    least = min(point["objective"] for point in points)
+    near = [point for point in points if point["objective"] - least <= EQUALLY]
+    effects, sizes = ([point[key] for point in near] for key in ("effect", "selection"))
+    told = RIDGE.format(
+        before=_span(entry, "prior"),
+        after=_span(entry, "posterior"),
+        left=entry["sd_ratio"],
+        equally=EQUALLY,
+        near=len(near),
+        all=len(points),
+        most=max(point["objective"] for point in points) - least,
+        effects=f"{min(effects):g} to {max(effects):g}",
+        sizes=f"{min(sizes):g} to {max(sizes):g}",
+    )
+    heading = "## What surgery does, and who is operated"
+    return [heading, told, "![Effect of surgery against selection](pictures/ridge.svg)"]
+
+
+EQUALLY = 3.84
+"""Of the sum of squares above its least: the 95% bound of one parameter."""
+
+RIDGE = """Studies that compare operated with unoperated patients are simulated as they were made, so they tell of
+`surgery.effect` and of selection together: how much less often those decline whose tumour responded deeply, and how
+much less deeply aggressive tumours respond. Each point of the grid holds both, with everything else fitted anew.
+{near} of {all} points lie within {equally} of the least sum of squares, with effects of {effects} and selection of
+{sizes} times that fitted; the worst of all lies {most:.1f} above. `surgery.effect` was {before} before the figures and
+is {after} after, with {left:.2f} of its standard deviation on the log scale: what is believed of it is nearly the
+prior."""
+
+
+def _network(solved: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not solved:
+        return []
+    rows = (
+        (
+            f"`{one['regimen']}`",
+            f"`{one['comparator']}`",
+            one["endpoint"],
+            f"{math.exp(one['mean']):.2f} ({math.exp(one['mean'] - CENTRAL * one['sd']):.2f} to "
+            f"{math.exp(one['mean'] + CENTRAL * one['sd']):.2f})",
+            f"{math.exp(one['reached']):.2f}",
+            f"{one['missed']:.2f}",
+            ", ".join(one["bridges"]) or "none",
+        )
+        for one in solved
+    )
+    return [
+        "## Regimens that the network alone knows",
+        "The progression of each was sought, draw by draw, until the simulated contrast showed the ratio that the "
+        "network drew. Where it was missed, no progression shows so extreme a ratio, for survival after progression is "
+        "common to all.",
+        table(("regimen", "against", "by", "hazard ratio", "simulated", "missed at most (log)", "bridges"), rows),
+    ]
+
+
+def _study(study: str, rows: Sequence[Row], spent: Sequence[Mapping[str, Any]]) -> str:
     lines = (
         (row.arm, f"{row.endpoint}, {row.measure.replace('_', ' ')}", reported(row), f"{row.simulated:.2f}",
          f"{row.z:+.1f}", "" if row.inside is None else "yes" if row.inside else "no", row.role)
         for row in rows
     )  # fmt: skip
-    return f"### {study}\n\n" + table(("arm", "of", "reported", "simulated", "z", "inside", "role"), lines)
+    own = [one for one in spent if one["arm"].partition("/")[0] == study]
+    told = "; ".join(
+        f"{one['arm'].partition('/')[2]}: {one['figures']} figures, {one['effective_parameters']:.1f} parameters"
+        + (", so agreement is uninformative" if one["effective_parameters"] > BOUGHT * one["figures"] else "")
+        for one in own
+    )
+    heading = f"### {study}\n\n" + (f"{told}.\n\n" if told else "")
+    return heading + table(("arm", "of", "reported", "simulated", "z", "inside", "role"), lines)
 
 
 def _three(row: ThreeWays) -> tuple[str, ...]:
@@ -97,7 +200,7 @@ def _three(row: ThreeWays) -> tuple[str, ...]:
         "" if value is None else f"{value:.2f}{' (outside)' if inside is False else ''}" for value, inside in values
     ]
     without = "" if row.without_study is None else f"{row.without_study:.2f}{ends}"
-    return f"`{row.figure}`", f"{row.reported}{span}", *told, without
+    return f"`{row.figure}`", f"{row.reported}{span}", *told, without, by_follow_up(row).replace("!", "(outside)")
 
 
 def _told(ledger: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -115,8 +218,9 @@ def _verdicts(ledger: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _entry(entry: Mapping[str, Any]) -> tuple[str, ...]:
-    def span(when: str) -> str:
-        return f"{entry[f'{when}_median']:.3g} ({entry[f'{when}_low']:.3g} to {entry[f'{when}_high']:.3g})"
-
     figures = ", ".join(f"`{figure}`" for figure in entry["figures"])
-    return f"`{entry['name']}`", span("prior"), span("posterior"), entry["verdict"], figures
+    return f"`{entry['name']}`", _span(entry, "prior"), _span(entry, "posterior"), entry["verdict"], figures
+
+
+def _span(entry: Mapping[str, Any], when: str) -> str:
+    return f"{entry[f'{when}_median']:.3g} ({entry[f'{when}_low']:.3g} to {entry[f'{when}_high']:.3g})"

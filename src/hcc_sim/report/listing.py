@@ -59,8 +59,8 @@ def parameter_list(parameters: Parameters) -> Group:
     """Every parameter: value with unit, kind, interval; under its name what it means and where it comes from."""
     parts: list[RenderableType] = []
     for p in parameters.values():
-        decision = ", a decision" if p.decision else ""
-        parts.append(Text.assemble((p.name, "bold"), f" = {_with_unit(p)}  ({p.kind}{decision}; {_interval(p)})"))
+        remark = ", a decision" if p.decision else ", each regimen has its own" if p.of_arm else ""
+        parts.append(Text.assemble((p.name, "bold"), f" = {_with_unit(p)}  ({p.kind}{remark}; {_interval(p)})"))
         parts.append(Padding(Text(f"{p.meaning}.\n{_origin(p)}"), (0, 0, 1, 4)))
     return Group(*parts)
 

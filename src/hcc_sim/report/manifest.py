@@ -41,6 +41,7 @@ def manifest(comparison: Comparison, files: Sequence[str], how: Mapping[str, Any
         "primary_population": comparison.primary,
         "headline": comparison.headline(),
         "strongest_assumption": comparison.strongest_assumption(),
+        "unseen_differences": comparison.unseen_differences(),
         "borrowed": borrowed(scenario),
         "parameters": {"assumed": assumed, "all": everything},
         "notes": [*comparison.notes(), ONLY_MONTE_CARLO, NOT_ADVICE],
@@ -58,6 +59,7 @@ def _of_scenario(scenario: Scenario) -> dict[str, Any]:
             "sha256": scenario.sha256,
         },
         "calibration": {"folder": str(scenario.calibration.folder), "sha256": scenario.calibration.sha256},
+        "fit": _of_fit(scenario),
         "seed": scenario.seed,
         "patients": scenario.size,
         "horizon_months": scenario.horizon_months,
@@ -66,12 +68,22 @@ def _of_scenario(scenario: Scenario) -> dict[str, Any]:
             {
                 "name": strategy.name,
                 "regimen": strategy.regimen,
+                "grade": strategy.layers.regimen.grade,
                 "sets": {name: _value(strategy.parameters[name]) for name in strategy.given},
             }
             for strategy in scenario.strategies
         ],
         "overrides": {name: _value(first[name]) for name in scenario.overrides},
     }
+
+
+def _of_fit(scenario: Scenario) -> dict[str, Any] | None:
+    """Which fit the parameters come from, and assumptions that it was not renewed for; None where none is in use."""
+    if scenario.fit is None:
+        return None
+    summary = scenario.fit.summary
+    told = {key: summary[key] for key in ("hash", "of_draws", "calibration_version", "seed", "patients", "draws")}
+    return {"folder": str(scenario.fit.folder), **told, "not_renewed": list(scenario.fit_not_renewed)}
 
 
 def _value(parameter: Parameter) -> dict[str, Any]:

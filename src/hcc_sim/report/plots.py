@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 
 from hcc_sim.outcomes.hcc import CONVERTED
 from hcc_sim.pathway.diagram import svg
-from hcc_sim.report.screen import NOT_ADVICE, population_in_words
+from hcc_sim.report.screen import NOT_ADVICE, population_in_words, regimens_in_words
 from hcc_sim.report.style import COLOURS, DASHES, STYLE
 from hcc_sim.scenario import hcc_pathway_of
 
@@ -241,7 +241,7 @@ def _legend(figure: Figure, axes: Axes, names: Sequence[str], by_name: dict[str,
 
 def _head(figure: Figure, plot: CurvePlot, comparison: Comparison, total: float) -> None:
     scenario = comparison.scenario
-    regimens = ", ".join(dict.fromkeys(s.regimen for s in scenario.strategies if s.regimen))
+    regimens = regimens_in_words(scenario)
     title = f"{plot.title}: {_short(scenario.title, 60)}"
     about = f"{population_in_words(comparison).capitalize()}" + (f"; regimen {regimens}" if regimens else "")
     figure.text(LEFT, 1 - 0.22 / total, title, fontsize=12.5, fontweight="bold", va="top", parse_math=False)

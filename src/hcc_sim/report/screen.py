@@ -18,7 +18,7 @@ from hcc_sim.units import format_duration
 
 if TYPE_CHECKING:
     from hcc_sim.analyses.compare import Comparison
-    from hcc_sim.scenario import Scenario
+    from hcc_sim.scenario import Regimen, Scenario
 
 WIDEST = 100
 LONGEST = 420
@@ -132,11 +132,20 @@ def _who(scenario: Scenario) -> str:
     parts = [f"{scenario.size:,} patient{'s' if scenario.size > 1 else ''} under each strategy, with the same luck"]
     if scenario.preset:
         parts.append(f"population {scenario.preset}")
-    if regimens := dict.fromkeys(s.regimen for s in scenario.strategies if s.regimen):
-        parts.append(f"regimen {', '.join(regimens)}")
+    if regimens := regimens_in_words(scenario):
+        parts.append(f"regimen {regimens}")
     parts.append(f"followed for {format_duration(scenario.horizon_months)}")
     parts.append(f"seed {scenario.seed}")
     return "; ".join(parts) + "."
+
+
+def regimens_in_words(scenario: Scenario) -> str:
+    """`haic+lenvatinib+pd1 (calibrated), ...`: the regimens in use, each with its grade; empty if there is none."""
+    return ", ".join(f"{name} ({one.grade})" if one.grade else name for name, one in _regimens(scenario).items())
+
+
+def _regimens(scenario: Scenario) -> dict[str, Regimen]:
+    return {strategy.regimen: strategy.layers.regimen for strategy in scenario.strategies if strategy.regimen}
 
 
 def population_in_words(comparison: Comparison) -> str:
@@ -255,6 +264,8 @@ def statements(comparison: Comparison) -> Iterator[tuple[str, str]]:
         yield "Hangs on", strongest
     if effect := comparison.effect_of_surgery():
         yield "Unknown", effect
+    if unseen := comparison.unseen_differences():
+        yield "Unseen", unseen
     for text in borrowed(scenario):
         yield "Borrowed", text
     assumed, everything = assumed_count(scenario)
@@ -272,8 +283,7 @@ def statements(comparison: Comparison) -> Iterator[tuple[str, str]]:
 
 def borrowed(scenario: Scenario) -> list[str]:
     """What the regimens in use take from elsewhere, each named."""
-    used = dict.fromkeys(strategy.regimen for strategy in scenario.strategies if strategy.regimen)
-    return [f"{name}: {text}" for name in used for text in scenario.calibration.regimens[name].borrowed]
+    return [f"{name}: {text}" for name, regimen in _regimens(scenario).items() for text in regimen.borrowed]
 
 
 def assumed_count(scenario: Scenario) -> tuple[int, int]:

@@ -1,0 +1,261 @@
+"""The fit that scenarios stand on: what the calibration says of every uncertain parameter, jointly.
+
+A calibration folder with `priors.yaml` asks for a fit, in its folder `fitted/`; it is refused where figures, priors,
+parameters or the pathway have changed since.  A parameter's base case is the mean of the joint draws on its unbounded
+scale z; where another belief is given, the rest is taken given that (regression on the joint distribution of z).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from hcc_sim.errors import InputError, Problem
+from hcc_sim.parameters import Calibration, Distribution, Parameter, Parameters, data_folder
+from hcc_sim.quantiles import score_of, value_of
+
+if TYPE_CHECKING:
+    from hcc_sim.pathway.model import Pathway
+
+VERSION = 1
+"""Raised when the meaning of the engine or of a target changes: fits of another version are stale."""
+
+FOLDER, SUMMARY, PRIORS, FIGURES = "fitted", "fit.json", "priors.yaml", "figures"
+FILES = (PRIORS, "bridges.yaml", "vocabulary.yaml")
+"""Beside the figures, files of which every byte counts for the fit."""
+RENEW = "hcc-sim calibrate"
+OF_TRIAL = "trial."
+"""How names of quantities begin that trials have for themselves: how they look at their patients."""
+
+OF_SCENARIO = "population."
+"""How names of parameters begin that say who is simulated; changing them says nothing of the trials' patients."""
+
+PRIOR_ONLY = "prior only"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What the fit says of one quantity: its value and z in the base case, and the range of the draws on z.
+
+    `family`, `low` and `high` are its prior; `posterior` is the central 95% interval after.
+    """
+
+    name: str
+    parameter: str
+    prior: Distribution
+    value: float
+    z: float
+    z_least: float
+    z_most: float
+    posterior: tuple[float, float]
+    verdict: str
+    figures: tuple[str, ...]
+
+    def at(self, z: float) -> float:
+        """The value at a z."""
+        return value_of(self.prior.family, self.prior.low, self.prior.high)(z)
+
+    def score(self, value: float) -> float:
+        """The z of a value."""
+        return score_of(self.prior.family, self.prior.low, self.prior.high)(value)
+
+
+@dataclass(frozen=True)
+class Known:
+    """A regimen that the documents name: its grade, and the arms that were fitted."""
+
+    key: str
+    name: str
+    grade: str
+    arms: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class FitInUse:
+    """A fit as scenarios use it: quantities, covariances of z, regimens and what made it."""
+
+    folder: Path
+    quantities: Mapping[str, Quantity]
+    covariance: Mapping[str, Mapping[str, float]]
+    regimens: Mapping[str, Known]
+    summary: Mapping[str, Any]
+
+    @property
+    def arms(self) -> dict[str, None]:
+        """The study arms that were fitted, such as `launch/lenvatinib`."""
+        owners = (name.partition(": ")[0] for name, one in self.quantities.items() if one.parameter)
+        return dict.fromkeys(owner for owner in owners if "/" in owner)
+
+    def shifts(self, beliefs: Mapping[str, float]) -> dict[str, float]:
+        """Quantity -> by how much its z moves, given these values of common parameters.
+
+        E[z_q | z_b] - E[z_q] = C_qb C_bb^-1 (z_b - E[z_b]); a belief outside the draws counts as the nearest of them.
+        """
+        names = [name for name in beliefs if name in self.covariance]
+        if not names:
+            return {}
+        known = [self.quantities[name] for name in names]
+        off = [min(max(one.score(beliefs[one.name]), one.z_least), one.z_most) - one.z for one in known]
+        between = np.array([[self.covariance[a].get(b, 0.0) for b in names] for a in names])
+        weights = np.linalg.solve(between, np.array(off))
+        moved: dict[str, float] = {}
+        for name, weight in zip(names, weights, strict=True):
+            for other, covariance in self.covariance[name].items():
+                moved[other] = moved.get(other, 0.0) + float(weight) * covariance
+        return {other: shift for other, shift in moved.items() if other not in beliefs}
+
+    def outside(self, beliefs: Mapping[str, float]) -> tuple[str, ...]:
+        """Names of the beliefs that lie outside the draws: the fit says nothing of such a world."""
+        known = [self.quantities[name] for name in beliefs if name in self.covariance]
+        return tuple(q.name for q in known if not q.z_least <= q.score(beliefs[q.name]) <= q.z_most)
+
+    def common(self, parameters: Parameters, shifts: Mapping[str, float]) -> dict[str, Parameter]:
+        """Every parameter that is common to all patients, as fitted."""
+        return {
+            name: self._fitted(parameters[name], quantity, shifts, "fit")
+            for name, quantity in self.quantities.items()
+            if name == quantity.parameter
+        }
+
+    def of_arm(
+        self, owner: str, parameters: Parameters, shifts: Mapping[str, float], set_by: str
+    ) -> dict[str, Parameter]:
+        """The parameters that an arm or a regimen has for itself, as fitted."""
+        found = {}
+        for name, parameter in parameters.items():
+            quantity = self.quantities.get(f"{owner}: {name}")
+            if parameter.of_arm and quantity is not None:
+                found[name] = self._fitted(parameter, quantity, shifts, set_by)
+        return found
+
+    def _fitted(self, parameter: Parameter, one: Quantity, shifts: Mapping[str, float], set_by: str) -> Parameter:
+        moved = one.name in shifts
+        value = one.at(one.z + shifts[one.name]) if moved else one.value
+        low, high = one.posterior
+        told = replace(
+            parameter,
+            value=min(max(value, parameter.bounds[0]), parameter.bounds[1]),
+            distribution=Distribution(one.prior.family, min(low, value), max(high, value)),
+            set_by=set_by,
+        )
+        if one.verdict == PRIOR_ONLY:
+            nothing = "no figure tells of it" if parameter.of_arm or parameter.kind == "calibrated" else ""
+            reason = "; ".join(filter(None, (parameter.reason, nothing)))
+            return replace(told, kind="assumed", reason=reason, sources=parameter.sources)
+        studies = tuple(dict.fromkeys(figure.partition(".")[0] for figure in one.figures))
+        derivation = "fitted with all others to the figures of all studies"
+        if one.figures:
+            derivation += f"; most is told by {', '.join(one.figures)}"
+        return replace(told, kind="calibrated", sources=studies, where="", derivation=derivation, support="")
+
+
+def folder_of(calibration: Calibration) -> Path:
+    """Where the fit of a calibration is kept."""
+    return calibration.folder / FOLDER
+
+
+# --- reading, and whether it is fresh ---------------------------------------------------------------------------------
+
+
+def fit_in_use(calibration: Calibration) -> FitInUse | None:
+    """The fit of a calibration; None where its folder asks for none.
+
+    Raises:
+        InputError: there is none although priors ask for one, it cannot be read, it is one of some studies only, or
+            figures, priors or parameters have changed since.  Whether the pathway has is for `check_pathway`.
+    """
+    if not (calibration.folder / PRIORS).is_file():
+        return None
+    folder = folder_of(calibration)
+    try:
+        text = (folder / SUMMARY).read_bytes()
+    except OSError:
+        refuse(folder, "holds no fit", calibration)
+    fit = _read(folder, text, calibration)
+    if fit.summary["studies"]:
+        refuse(folder, f"holds a fit of {', '.join(fit.summary['studies'])} only", calibration)
+    if fit.summary["hash_of_files"] != hash_of_files(calibration):
+        refuse(folder, "is stale, for figures, priors or parameters have changed since", calibration)
+    return fit
+
+
+def check_pathway(fit: FitInUse, calibration: Calibration, pathway: Pathway) -> None:
+    """Raises InputError where the pathway has changed since the fit."""
+    if fit.summary["hash"] != _with_pathway(fit.summary["hash_of_files"], pathway):
+        refuse(fit.folder, "is stale, for the pathway has changed since", calibration)
+
+
+def _read(folder: Path, text: bytes, calibration: Calibration) -> FitInUse:
+    try:
+        return _parsed(folder, text)
+    except (ValueError, KeyError, TypeError) as error:
+        refuse(folder, f"cannot be read ({error})", calibration)
+
+
+@lru_cache(maxsize=4)
+def _parsed(folder: Path, text: bytes) -> FitInUse:
+    summary = json.loads(text)
+    quantities = {
+        one["name"]: Quantity(
+            one["name"],
+            one["parameter"],
+            Distribution(one["family"], one["low"], one["high"]),
+            one["value"],
+            one["z"],
+            one["z_least"],
+            one["z_most"],
+            (one["posterior_low"], one["posterior_high"]),
+            one["verdict"],
+            tuple(one["figures"]),
+        )
+        for one in summary["ledger"]
+        if not one["name"].startswith(OF_TRIAL) and one["parameter"]
+    }
+    regimens = {
+        one["key"]: Known(one["key"], one["name"], one["grade"], tuple(one["arms"])) for one in summary["regimens"]
+    }
+    return FitInUse(folder, quantities, summary["covariance"], regimens, summary)
+
+
+def refuse(folder: Path, message: str, calibration: Calibration) -> NoReturn:
+    """Raises InputError: what is wrong with the fit in a folder, and the command that renews it."""
+    of_folder = "" if calibration.folder == data_folder("calibration") else f" --calibration {calibration.folder}"
+    raise InputError(Problem(str(folder), None, "", f"{message}: {RENEW}{of_folder}"))
+
+
+def hash_of(calibration: Calibration, pathway: Pathway) -> str:
+    """One hash over all that a fit hangs on: figures, priors, parameters, the pathway's data, and the version."""
+    return _with_pathway(hash_of_files(calibration), pathway)
+
+
+def _with_pathway(of_files: str, pathway: Pathway) -> str:
+    data = repr((pathway.states, pathway.attributes, pathway.epochs, sorted(pathway.laws)))
+    return _sha256([of_files, data, str(VERSION)])
+
+
+def hash_of_files(calibration: Calibration) -> str:
+    """The part of it that concerns files: bytes of figures, priors, bridges and names; numbers of parameters.
+
+    Words do not count; nor do populations and regimens, which say whom a scenario simulates.
+    """
+    parts = [
+        repr((p.name, p.unit, p.decision, p.of_arm, p.bounds, p.distribution, p.value))
+        for p in calibration.parameters.values()
+    ]
+    table = calibration.life_table
+    parts.append(repr((table.ages_years, table.female_per_year, table.male_per_year)))
+    files = [calibration.folder / name for name in FILES]
+    files += sorted((calibration.folder / FIGURES).glob("*.yaml"))
+    parts += [f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in files]
+    return _sha256(parts)
+
+
+def _sha256(parts: Iterable[str]) -> str:
+    return hashlib.sha256(json.dumps(list(parts)).encode()).hexdigest()
