@@ -277,7 +277,10 @@ def regimens(
         str | None, typer.Option("--grade", metavar="NAME", help="calibrated, network or described.")
     ] = None,
     fitted: Annotated[
-        Path | None, typer.Option("--fitted", metavar="DIR", help="A fit, to tell the regimens' parameters too.")
+        Path | None,
+        typer.Option(
+            "--fitted", metavar="DIR", help="The fit that tells parameters; by default fitted/ if there is one."
+        ),
     ] = None,
     output: TableFormatOption = TableFormat.table,
     calibration: CalibrationOption = None,
@@ -285,6 +288,7 @@ def regimens(
     """Every regimen that the documents name, and what is known of it: calibrated, network, or only described."""
     from hcc_sim.calibration.fitted import read_fit
     from hcc_sim.calibration.library import library, parameters_of
+    from hcc_sim.fit_in_use import folder_of
     from hcc_sim.report.library import MEANINGS, library_report, library_rows
 
     evidence, known = _evidence(calibration)
@@ -292,8 +296,8 @@ def regimens(
         raise InputError(Problem("--grade", None, "", f"given '{grade}'; accepted: {', '.join(MEANINGS)}"))
     found = [one for one in library(evidence) if grade in (None, one.grade)]
     parameters = {}
-    if fitted is not None:
-        fit = read_fit(fitted, known)
+    if fitted is not None or folder_of(known).is_dir():
+        fit = read_fit(fitted or folder_of(known), known)
         parameters = {one.key: parameters_of(one, fit) for one in found}
     if output is TableFormat.table:
         show(library_report(found, parameters))
