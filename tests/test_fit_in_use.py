@@ -266,6 +266,15 @@ def test_a_regimen_that_is_only_described_needs_numbers(load: Load, fit: FitInUs
     assert load(f"parameters: {own}\n", regimen=f"regimen: {described}").strategies[0].parameters
 
 
+def test_a_described_regimen_keeps_what_figures_tell_of_it(load: Load):
+    """Of TACE, radiotherapy and avelumab in sequence response and conversion are printed, no survival time."""
+    with pytest.raises(InputError, match=r"\(described\) no figure tells progression\.median_of_non_responders; give"):
+        load(regimen="regimen: tace+sbrt+avelumab")
+    own = "parameters: {progression.median_of_non_responders: 8 months}\n"
+    (strategy,) = load(own, regimen="regimen: tace+sbrt+avelumab").strategies
+    assert strategy.parameters["response.probability"].kind == "calibrated"
+
+
 def test_without_a_regimen_the_missing_numbers_are_named(load: Load):
     with pytest.raises(InputError, match=r"no regimen is named to tell response\.probability, progression\.median"):
         load(regimen="")

@@ -38,6 +38,8 @@ OF_SCENARIO = "population."
 """How names of parameters begin that say who is simulated; changing them says nothing of the trials' patients."""
 
 PRIOR_ONLY = "prior only"
+DESCRIBED = "described"
+"""The grade of a regimen without a survival time or a ratio: what no figure tells of it must be given by the user."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,11 @@ class FitInUse:
         """The study arms that were fitted, such as `launch/lenvatinib`."""
         owners = (name.partition(": ")[0] for name, one in self.quantities.items() if one.parameter)
         return dict.fromkeys(owner for owner in owners if "/" in owner)
+
+    def tells(self, owner: str, parameter: str, *, priors_too: bool) -> bool:
+        """Whether an arm or a regimen has its own value of a parameter; with `priors_too` one that no figure tells."""
+        found = self.quantities.get(f"{owner}: {parameter}")
+        return found is not None and (priors_too or found.verdict != PRIOR_ONLY)
 
     def shifts(self, beliefs: Mapping[str, float]) -> dict[str, float]:
         """Quantity -> by how much its z moves, given these values of common parameters.

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.fields import FieldInfo
 
 from .errors import InputError, Problem, Problems, nearest
-from .fit_in_use import OF_SCENARIO, PRIOR_ONLY, FitInUse, check_pathway, fit_in_use
+from .fit_in_use import DESCRIBED, OF_SCENARIO, PRIOR_ONLY, FitInUse, check_pathway, fit_in_use
 from .parameters import Calibration, LifeTable, NamedSet, Parameter, Parameters, load_calibration
 from .strict_yaml import Document, Keys, dotted, read_scalar, read_yaml
 from .units import DURATION_PATTERN, UNITS, parse_duration, shown
@@ -510,8 +510,8 @@ class _ParameterCheck:
             if name in fit.arms:
                 return self._with_remarks(Regimen(name, "calibrated", (), {}, dict.fromkeys(of_arm, name)))
             if name in fit.regimens:
-                known = {one for one in of_arm if f"{name}: {one}" in fit.quantities}
                 grade = fit.regimens[name].grade
+                known = [one for one in of_arm if fit.tells(name, one, priors_too=grade != DESCRIBED)]
                 return self._with_remarks(Regimen(name, grade, (), {}, dict.fromkeys(known, name)))
         further = "" if fit is None else "; or a regimen of `hcc-sim evidence regimens`, or a study's arm"
         self._unknown(keys, name, {**self.calibration.regimens, **(fit.regimens if fit else {})}, further)
@@ -541,11 +541,9 @@ class _ParameterCheck:
         for name, owner in regimen.fitted.items():
             quantity = self.fit.quantities.get(f"{owner}: {name}")
             if quantity is not None and quantity.verdict == PRIOR_ONLY:
-                low, high = (UNITS[self.parameters[name].unit].format(end) for end in quantity.posterior)
-                value = UNITS[self.parameters[name].unit].format(quantity.value)
-                notes.append(
-                    f"No figure tells {name} of {owner}: {value} ({low} to {high}) is little more than its prior."
-                )
+                unit = UNITS[self.parameters[name].unit]
+                value, low, high = (unit.format(float(f"{x:.3g}")) for x in (quantity.value, *quantity.posterior))
+                notes.append(f"No figure tells {name} of {owner}: {value} ({low} to {high}) is little more than its prior.")
         return replace(regimen, borrowed=(*regimen.borrowed, *notes))
 
     def completes(self, regimen: Regimen, strategy: str, values: Mapping[str, float]) -> None:

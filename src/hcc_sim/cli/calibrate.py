@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hcc_sim.cli.options import CalibrationOption, SeedOption, TableFormat, TableFormatOption, in_format, whole
+from hcc_sim.cli.options import (
+    CalibrationOption,
+    SeedOption,
+    TableFormat,
+    TableFormatOption,
+    in_format,
+    may_write,
+    whole,
+)
 from hcc_sim.cli.terminal import say, show, write
 from hcc_sim.errors import InputError, Problem, Problems, nearest
 
@@ -98,8 +106,8 @@ def reproduce(
     fit = read_fit(fitted or folder_of(known), known)
     model = model_of(known, evidence, fit.studies, patients=fit.patients, seed=fit.seed)[0]
     _check_study(study, {target.study for target in model.targets})
-    if out is not None and not force and (there := [name for name in files_of(fit) if (out / name).exists()]):
-        raise InputError(Problem("--out", None, "", f"{out} has {', '.join(there)} already; --force replaces them"))
+    if out is not None:
+        may_write(out, files_of(fit), force=force)
     if hazard_ratios:
         ratios = _three_ways(evidence, fit, model)
         _show_three_ways([row for row in ratios if study in (None, row.figure.partition(".")[0])], fit, output)

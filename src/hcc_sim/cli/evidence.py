@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hcc_sim.cli.options import CalibrationOption, TableFormat, TableFormatOption, in_format
+from hcc_sim.cli.options import CalibrationOption, TableFormat, TableFormatOption, in_format, may_write
 from hcc_sim.cli.terminal import say, show, write
 from hcc_sim.errors import CheckFailed, InputError, Problem, Problems, nearest
 
@@ -338,10 +338,6 @@ def write_pages(
 
     evidence, known = _evidence(calibration)
     second = load_second_reading(known.folder)
-    if out.exists() and not out.is_dir():
-        raise InputError(Problem("--out", None, "", f"{out} is not a folder; choose another name"))
-    there = [name for name in FILES if (out / name).exists()]
-    if there and not force:
-        raise InputError(Problem("--out", None, "", f"{out} has {', '.join(there)} already; --force replaces them"))
+    may_write(out, FILES, force=force)
     write_evidence_pages(out, evidence, {key: source.citation for key, source in known.sources.items()}, second)
     say(f"{', '.join(FILES)} in {out}")

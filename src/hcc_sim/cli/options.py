@@ -136,3 +136,12 @@ def shipped() -> dict[str, Path]:
     from hcc_sim.parameters import data_folder
 
     return {file.stem: file for file in data_folder("scenarios").glob("*.yaml")}
+
+
+def may_write(folder: Path, names: Sequence[str], *, force: bool) -> None:
+    """Raises InputError where a folder is a file, or files of these names are there and may not be replaced."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(Problem("--out", None, "", f"{folder} is not a folder; choose another name"))
+    there = [name for name in names if (folder / name).exists()]
+    if there and not force:
+        raise InputError(Problem("--out", None, "", f"{folder} has {', '.join(there)} already; --force replaces them"))

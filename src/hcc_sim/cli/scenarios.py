@@ -15,6 +15,7 @@ from hcc_sim.cli.options import (
     TableFormatOption,
     in_format,
     load,
+    may_write,
     shipped,
 )
 from hcc_sim.cli.terminal import say, show, write
@@ -69,6 +70,26 @@ def show_scenario(scenario: ScenarioArgument) -> None:
     from hcc_sim.report.listing import describe
 
     show(describe(load(scenario, Problems(), None, None)))
+
+
+@app.command("book")
+def write_parameter_book(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for parameters.md.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    calibration: CalibrationOption = None,
+) -> None:
+    """Write the parameter book: every parameter with value, interval, kind, origin, and the exits that use it."""
+    from hcc_sim.fit_in_use import fit_in_use
+    from hcc_sim.parameters import load_calibration
+    from hcc_sim.report.parameter_book import FILES, write_book
+    from hcc_sim.scenario import hcc_pathway_of
+
+    known = load_calibration(calibration)
+    may_write(out, FILES, force=force)
+    fit = fit_in_use(known)
+    parameters = known.parameters.with_entries(fit.common(known.parameters, {})) if fit else known.parameters
+    write_book(out, parameters, hcc_pathway_of(known).uses(), fit)
+    say(f"{', '.join(FILES)} in {out}")
 
 
 @app.command("copy")

@@ -440,6 +440,31 @@ class Pathway:
     def _parameters(self) -> tuple[str, ...]:
         return tuple(sorted(set(_names_in(self))))
 
+    def uses(self) -> dict[str, tuple[str, ...]]:
+        """Parameter -> what uses it, in order: exits and arms by name, `attribute ...` at the start, `arrival in ...`.
+
+        A law's parameters are those of every exit with that law.
+        """
+        found: dict[str, dict[str, None]] = {}
+
+        def note(where: str, *things: object) -> None:
+            for thing in things:
+                for name in _names_in(thing, True):
+                    found.setdefault(name, {})[where] = None
+
+        for attribute, value in self.attributes.items():
+            note(f"attribute {attribute}", value)
+        for state in self.states:
+            note(f"arrival in {state.name}", state.on_arrival)
+            for exit in self.exits_of(state):
+                for part in exit.arms if isinstance(exit, Branch) else (exit,):
+                    note(part.name, part)
+                    if isinstance(part, Hazard):
+                        laws = (part.law,) if isinstance(part.law, str) else part.law
+                        note(part.name, *(self.laws[law] for law in laws))
+        note("start", self.at_start)
+        return {name: tuple(found[name]) for name in sorted(found)}
+
     def events(self) -> tuple[str, ...]:
         """The events, in order of appearance."""
         exits = (e for s in self.states for e in self.exits_of(s) if isinstance(e, Hazard))

@@ -61,11 +61,12 @@ def parameter_list(parameters: Parameters) -> Group:
     for p in parameters.values():
         remark = ", a decision" if p.decision else ", each regimen has its own" if p.of_arm else ""
         parts.append(Text.assemble((p.name, "bold"), f" = {_with_unit(p)}  ({p.kind}{remark}; {_interval(p)})"))
-        parts.append(Padding(Text(f"{p.meaning}.\n{_origin(p)}"), (0, 0, 1, 4)))
+        parts.append(Padding(Text(f"{p.meaning}.\n{origin_text(p)}"), (0, 0, 1, 4)))
     return Group(*parts)
 
 
-def _origin(parameter: Parameter) -> str:
+def origin_text(parameter: Parameter) -> str:
+    """Where a parameter comes from: sources, place, derivation, reason."""
     parts = [", ".join(parameter.sources), parameter.where, parameter.derivation, parameter.reason]
     return "; ".join(part.rstrip(".") for part in parts if part) + "."
 
