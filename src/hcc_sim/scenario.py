@@ -543,7 +543,8 @@ class _ParameterCheck:
             if quantity is not None and quantity.verdict == PRIOR_ONLY:
                 unit = UNITS[self.parameters[name].unit]
                 value, low, high = (unit.format(float(f"{x:.3g}")) for x in (quantity.value, *quantity.posterior))
-                notes.append(f"No figure tells {name} of {owner}: {value} ({low} to {high}) is little more than its prior.")
+                told = f"{value} ({low} to {high}) is little more than its prior."
+                notes.append(f"No figure tells {name} of {owner}: {told}")
         return replace(regimen, borrowed=(*regimen.borrowed, *notes))
 
     def completes(self, regimen: Regimen, strategy: str, values: Mapping[str, float]) -> None:
