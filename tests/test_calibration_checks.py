@@ -124,6 +124,11 @@ def test_a_ratio_that_no_progression_shows_is_missed_and_told():
     assert abs(z) <= FARTHEST_Z
 
 
+def test_a_study_with_one_figure_is_fitted(known: Calibration, evidence: Evidence):
+    found = fit(known, evidence, ("qin_2021",), draws=2, patients=100, seed=2)
+    assert sum(target.fitted for target in found.targets) == 1
+
+
 # --- in parallel ------------------------------------------------------------------------------------------------------
 
 

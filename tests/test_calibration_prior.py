@@ -103,7 +103,7 @@ def test_every_prior_can_be_read_at_any_z_and_stays_within_bounds(
 # --- faults of the file -----------------------------------------------------------------------------------------------
 
 MORE = """\
-extra.first:
+trial.first:
   parameter: surgery.effect
   reason: an example
   distribution: {family: log-normal, low: 0.5, high: 2}
@@ -140,37 +140,37 @@ def test_what_is_added_is_right(tmp_path: Path):
         (
             "parameter: surgery.effect",
             "parameter: surgery.efect",
-            "priors.yaml:2: extra.first.parameter: unknown parameter 'surgery.efect'. Did you mean 'surgery.effect'? ",
+            "priors.yaml:2: trial.first.parameter: unknown parameter 'surgery.efect'. Did you mean 'surgery.effect'? ",
         ),
         (
             "  parameter: surgery.effect\n",
             "",
-            "priors.yaml:1: extra.first: unknown parameter 'extra.first'. ",
+            "priors.yaml:1: trial.first: unknown parameter 'trial.first'. ",
         ),
         (
             "unit: probability",
             "unit: probabilty",
             "priors.yaml:6: extra.second.unit: given 'probabilty'. Did you mean 'probability'? Accepted: months, ",
         ),
-        ("  reason: an example\n", "", "priors.yaml:1: extra.first: reason missing"),
+        ("  reason: an example\n", "", "priors.yaml:1: trial.first: reason missing"),
         ("reason: another", "reason: ''", "priors.yaml:7: extra.second.reason: given ''; accepted: text"),
         (
             "family: log-normal",
             "family: beta",
-            "priors.yaml:4: extra.first.distribution.family: given 'beta'. Accepted: fixed, log-normal, ",
+            "priors.yaml:4: trial.first.distribution.family: given 'beta'. Accepted: fixed, log-normal, ",
         ),
         (
             "family: beta",
             "family: log-normal",
             "priors.yaml:8: extra.second.distribution.family: given 'log-normal'. ",
         ),
-        ("low: 0.5, high: 2", "low: 2, high: 0.5", "priors.yaml:4: extra.first.distribution: low must lie below high"),
-        ("low: 0.5, high: 2", "low: 2, high: 2", "priors.yaml:4: extra.first.distribution: low must lie below high"),
-        ("low: 0.5, high: 2", "low: 0.5", "priors.yaml:4: extra.first.distribution: low and high missing"),
+        ("low: 0.5, high: 2", "low: 2, high: 0.5", "priors.yaml:4: trial.first.distribution: low must lie below high"),
+        ("low: 0.5, high: 2", "low: 2, high: 2", "priors.yaml:4: trial.first.distribution: low must lie below high"),
+        ("low: 0.5, high: 2", "low: 0.5", "priors.yaml:4: trial.first.distribution: low and high missing"),
         (
             "low: 0.5, high: 2",
             "low: -1, high: 2",
-            "priors.yaml:4: extra.first.distribution.low: given -1, which is out of range",
+            "priors.yaml:4: trial.first.distribution.low: given -1, which is out of range",
         ),
         (
             "low: 20%",
@@ -187,7 +187,7 @@ def test_what_is_added_is_right(tmp_path: Path):
             "raeson: another",
             "priors.yaml:7: extra.second.raeson: unknown key 'raeson'. Did you mean 'reason'? Accepted: ",
         ),
-        ("extra.second:", "extra.first:", "priors.yaml:5: extra.first: duplicate key"),
+        ("extra.second:", "trial.first:", "priors.yaml:5: trial.first: duplicate key"),
     ],
 )  # fmt: skip
 def test_a_fault_is_told_with_line_and_key(tmp_path: Path, old: str, new: str, told: str):

@@ -84,7 +84,9 @@ def recovers(months: float, specimen: str) -> Life:
         ("what the surgeon finds", "nothing unseen elsewhere", "margin"),
         ("margin", "R0", "specimen"),
         ("specimen", specimen, "recovery"),
-        ("recovery", "no major complication", "disease left behind"),
+        ("recovery", "no major complication", "adjuvant decision"),
+        ("adjuvant decision", "may have adjuvant therapy", "adjuvant offer"),
+        ("adjuvant offer", "no adjuvant therapy", "disease left behind"),
         ("disease left behind", "no relapse treated: as it was", "after surgery"),
     )
 

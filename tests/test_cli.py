@@ -226,7 +226,7 @@ def test_scenario_by_name(call, tmp_path: Path):
 WRONG = [
     (["run"], "Missing"),
     (["rnu"], "No such command 'rnu'"),
-    (["run", "no-such"], "no-such: no such file, and no scenario of that name comes with hcc-sim (surgical-timing"),
+    (["run", "no-such"], "no-such: no such file, and no scenario of that name comes with hcc-sim (adjuvant-choice"),
     (["run", "surgical-timin"], "Did you mean 'surgical-timing'?"),
     (["run", "no/such.yaml"], "no/such.yaml"),
     (["run", "."], "."),

@@ -124,7 +124,7 @@ def test_the_headline_of_equal_strategies_speaks_of_them_all(load):
 
 
 def test_the_headline_of_strategies_that_differ_by_less_than_chance(load):
-    comparison = compare(load("{a: {surgery.delay: 30 days}, b: {surgery.delay: 33 days}}", patients=1_000))
+    comparison = compare(load("{a: {surgery.delay: 30 days}, b: {surgery.delay: 33 days}}", patients=4_000))
     means = restricted_means(comparison, CONVERTED)
     best, worst = max(means, key=means.__getitem__), min(means, key=means.__getitem__)
     assert means[best] > means[worst]
@@ -133,7 +133,7 @@ def test_the_headline_of_strategies_that_differ_by_less_than_chance(load):
     gap = abs(row["difference"])
     assert gap <= 1.96 * row["mc_se"]
     assert comparison.headline() == (
-        f"No strategy can be told apart by survival with 1,000 patients: '{best}' gives {means[best]:.1f} months "
+        f"No strategy can be told apart by survival with 4,000 patients: '{best}' gives {means[best]:.1f} months "
         f"of the first 10 years after conversion, {gap:.2f} ± {1.96 * row['mc_se']:.2f} more than '{worst}'."
     )
 

@@ -13,9 +13,14 @@ import numpy as np
 import pytest
 
 from hcc_sim.analyses.compare import compare
+from hcc_sim.analyses.turning import AGGRESSIVENESS, TIMING_ASSUMPTIONS
+from hcc_sim.calibration import statistics
+from hcc_sim.calibration.trial import simulate_arm
 from hcc_sim.errors import InputError
 from hcc_sim.fit_in_use import FitInUse, Quantity, check_pathway, fit_in_use
+from hcc_sim.laws import LogNormal
 from hcc_sim.parameters import Calibration, Distribution, load_calibration
+from hcc_sim.pathway.model import Pathway, Set
 from hcc_sim.quantiles import value_of
 from hcc_sim.scenario import Scenario, hcc_pathway_of, load_scenario, programs
 
@@ -104,11 +109,32 @@ def test_the_committed_fit_is_not_stale(calibration: Calibration, fit: FitInUse)
     assert fit.summary["draws"] >= 200
 
 
-def test_a_pathway_that_has_changed_is_refused(calibration: Calibration, fit: FitInUse):
-    pathway = hcc_pathway_of(calibration)
-    other = replace(pathway, attributes={**pathway.attributes, "tumour in place": 0})
+def changed_pathways(pathway: Pathway) -> dict[str, Pathway]:
+    """The pathway with one thing changed, of each kind that a fit hangs on."""
+    toxicity = replace(pathway.laws["toxicity"], make=LogNormal.from_median)
+    stronger = replace(pathway.everywhere[0], hazard_ratios={})
+    return {
+        "attributes": replace(pathway, attributes={**pathway.attributes, "tumour in place": 0}),
+        "laws": replace(pathway, laws={**pathway.laws, "toxicity": toxicity}),
+        "everywhere": replace(pathway, everywhere=(stronger,)),
+        "at_start": replace(pathway, at_start=(*pathway.at_start, Set("male", 1))),
+        "states": replace(pathway, states=pathway.states[::-1]),
+    }
+
+
+@pytest.mark.parametrize("what", ["attributes", "laws", "everywhere", "at_start", "states"])
+def test_a_pathway_that_has_changed_is_refused(calibration: Calibration, fit: FitInUse, what: str):
+    other = changed_pathways(hcc_pathway_of(calibration))[what]
     with pytest.raises(InputError, match="the pathway has changed since: hcc-sim calibrate"):
         check_pathway(fit, calibration, other)
+
+
+def test_nothing_is_simulated_on_the_fit_of_another_pathway(load: Load):
+    scenario = load()
+    assert scenario.fit is not None
+    other = replace(scenario.fit, summary={**scenario.fit.summary, "hash": "0"})
+    with pytest.raises(InputError, match="the pathway has changed since"):
+        programs(replace(scenario, fit=other))
 
 
 @pytest.mark.parametrize(
@@ -212,6 +238,26 @@ def test_decisions_questions_and_populations_move_nothing_else(load: Load, text:
     assert {name for name in before if before.value(name) != after.value(name)} == set
 
 
+def test_a_strategy_that_repeats_the_scenarios_belief_differs_in_nothing(load: Load):
+    text = "parameters: {progression.shape: 1.3}\nstrategies: {a: {progression.shape: 1.3}, b: {}}\n"
+    a, b = load(text).strategies
+    assert a.parameters.values_only() == b.parameters.values_only()
+    held = load("strategies: {a: {surgery.effect: 1}, b: {}}\n", surgery__effect="20")
+    assert held.fit_not_renewed == ("surgery.effect",)
+
+
+@pytest.mark.parametrize("name", sorted(set(TIMING_ASSUMPTIONS) - {AGGRESSIVENESS}))
+def test_turning_an_assumption_is_setting_it(load: Load, calibration: Calibration, name: str):
+    prior = calibration.parameters[name].distribution
+    assert prior is not None
+    value = value_of(prior.family, prior.low, prior.high)(0.7)
+    (base,) = load().strategies
+    text = f"{value!r} months" if calibration.parameters[name].unit == "months" else repr(value)
+    (told,) = load(**{name.replace(".", "__"): text}).strategies
+    turned = base.layers.parameters({name: told.parameters.value(name)})
+    assert turned.values_only() == told.parameters.values_only()
+
+
 def test_values_beyond_the_draws_are_told_in_the_headline(load: Load):
     assert load(surgery__effect="0.9").fit_not_renewed == ()
     far = load(surgery__effect="20")
@@ -242,17 +288,26 @@ def test_a_regimen_is_the_mean_of_its_arms(fit: FitInUse):
         assert fit.quantities[f"lenvatinib: {name}"].z == pytest.approx(mean, abs=1e-9)
 
 
-def test_a_regimen_of_the_network_shows_its_ratio(load: Load):
+def test_a_regimen_of_the_network_shows_its_ratio(load: Load, fit: FitInUse):
     (strategy,) = load(regimen="regimen: donafenib").strategies
     assert strategy.layers.regimen.grade == "network"
     assert strategy.parameters["progression.median_of_non_responders"].sources == ("qin_2021",)
+    assert any("By the network alone: a hazard ratio of 0.85" in note for note in strategy.layers.regimen.borrowed)
+    pathway = hcc_pathway_of(load().calibration)
+    both = [load(regimen=f"regimen: {name}").strategies[0].parameters for name in ("donafenib", "sorafenib")]
+    arms = [simulate_arm(pathway, parameters.values_only(), seed=5, patients=20_000) for parameters in both]
+    found = statistics.contrast(statistics.overall_survival)({"trial.follow_up": 20.0}, *arms)
+    asked = next(one for one in fit.summary["only_in_network"] if one["regimen"] == "donafenib")
+    assert found.working == pytest.approx(asked["mean"], abs=0.1)  # the base case is a mean of z, not of the ratio
+    assert abs(found.working + asked["mean"]) > 0.2
 
 
 def test_what_no_figure_tells_of_a_regimen_is_said(load: Load):
     (strategy,) = load(regimen="regimen: launch/lenvatinib").strategies
-    assert any(
-        "No figure tells conversion.convertible_share of launch" in note for note in strategy.layers.regimen.borrowed
-    )
+    (note,) = strategy.layers.regimen.borrowed
+    assert note.startswith("Hardly any figure tells conversion.convertible_share of launch/lenvatinib: ")
+    (own,) = load("parameters: {conversion.convertible_share: 0.1}\n", regimen="regimen: launch/lenvatinib").strategies
+    assert own.layers.regimen.borrowed == (), "the user told it"
 
 
 def test_a_regimen_that_is_only_described_needs_numbers(load: Load, fit: FitInUse):

@@ -997,6 +997,14 @@ def contradictions(life: Life) -> Iterator[str]:
             off_drugs = row.to != "next-line therapy"
 
 
+OF_CHOICES = {
+    "date for a necrosis test", "viable tumour tested", "dead tumour tested", "viable tumour found",
+    "spared though viable", "spared, the tumour being dead", "taken for viable", "adjuvant therapy planned",
+    "adjuvant therapy planned after pCR", "adjuvant begins", "adjuvant ends", "adjuvant toxicity",
+}  # fmt: skip
+"""Exits that only a strategy's choice opens: see test_hcc_choices."""
+
+
 def test_no_life_contradicts_itself(waits):
     causes = Counter(life[-1].by for lives in waits.values() for life in lives)
     for lives in waits.values():
@@ -1005,7 +1013,7 @@ def test_no_life_contradicts_itself(waits):
     expected = ("death of cancer", "death of liver failure", "perioperative death", "death of other causes", None)
     assert all(causes[cause] > 20 for cause in expected), "every end must have been seen"
     seen = Counter(by for lives in waits.values() for life in lives for by in set(ended_by(life)))
-    untaken = {"therapy ends", "therapy ends while watched"}  # therapy goes on here
+    untaken = {"therapy ends", "therapy ends while watched", *OF_CHOICES}  # therapy goes on here, choices are off
     assert set(EXITS) - set(seen) <= untaken, "an exit that nobody takes is not tested"
 
 
@@ -1044,17 +1052,25 @@ MOVED_TO = {"therapy.duration": 6.0, "watching.therapy_duration": 3.0, "surgery.
 """Where a third more would be never again, or move too few."""
 
 
+EVERYTHING_ON = {
+    "surgery.delay": WAITS["298 days"],
+    "necrosis_test.share_tested": 0.5,
+    "adjuvant.share_after_viable_tumour": 0.5,
+    "adjuvant.share_after_complete_response": 0.5,
+}
+
+
 @pytest.fixture(scope="module")
 def shipped() -> Stays:
-    return stays_of(values_of({"surgery.delay": WAITS["298 days"]}), 2_000)
+    return stays_of(values_of(EVERYTHING_ON), 2_000)
 
 
 @pytest.mark.parametrize("name", PATHWAY.parameters())
 def test_every_number_matters_to_somebody(name: str, shipped: Stays):
     """A parameter that moves no history is not wired to what it means."""
-    number = values_of()[name]
+    number = values_of(EVERYTHING_ON)[name]
     changed = MOVED_TO.get(name, number * 1.3 if not 0.7 < number <= 1.0 else number * 0.7)
-    other = stays_of(values_of({"surgery.delay": WAITS["298 days"]}, {name: changed}), 2_000)
+    other = stays_of(values_of(EVERYTHING_ON, {name: changed}), 2_000)
     assert (
         len(other) != len(shipped)
         or (other.left_months != shipped.left_months).any()
@@ -1077,6 +1093,11 @@ DECISIONS = {
     "watching.marker_interval": [0.9, 3.0, NEVER],
     "therapy.duration": [0.0, 3.0, 24.0, NEVER],
     "watching.therapy_duration": [0.0, 4.0, NEVER],
+    "necrosis_test.share_tested": [0.0, 0.5, 1.0],
+    "adjuvant.share_after_viable_tumour": [0.0, 1.0],
+    "adjuvant.share_after_complete_response": [0.0, 1.0],
+    "adjuvant.start": [0.0, 1.4],
+    "adjuvant.duration": [0.0, 6.0, NEVER],
 }
 PLACES = st.dictionaries(st.sampled_from(sorted(UNCERTAIN)), st.sampled_from([0.0, 1.0]) | st.floats(0.0, 1.0))
 CHOICES = st.fixed_dictionaries({name: st.sampled_from(options) for name, options in DECISIONS.items()})

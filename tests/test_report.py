@@ -151,7 +151,7 @@ def test_many_strategies_odd_names_and_different_converters(tmp_path: Path):
     assert shown.count("[red]days[/red]") >= 9
     told = in_one_line(shown)
     assert "regimen haic_lenvatinib_pd1 (calibrated), launch/lenvatinib (calibrated)" in told
-    assert "Borrowed launch/lenvatinib: No figure tells conversion.convertible_share" in told
+    assert "Borrowed launch/lenvatinib: Hardly any figure tells conversion.convertible_share" in told
     assert "Strategies differ in who converts" in told
     plots.write_plots(tmp_path / "plots", comparison)
     drawing = (tmp_path / "plots" / "survival.svg").read_text()

@@ -212,7 +212,7 @@ def test_schema_knows_the_parameters(calibration: Calibration):
     assert "patternProperties" not in schema["properties"]["strategies"]
     assert set(strategy["properties"]) == {*calibration.parameters, "regimen"}
     assert strategy["additionalProperties"] is False
-    assert strategy["properties"]["regimen"]["enum"] == ["haic", "lenvatinib"]
+    assert strategy["properties"]["regimen"]["examples"] == ["haic", "lenvatinib"]
     delay = strategy["properties"]["surgery.delay"]
     assert delay["title"] == "surgery.delay (months)"
     assert all(re.search(delay["pattern"], text) for text in ("never", "42 days", "1.5 years"))

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
-
-import numpy as np
 
 from hcc_sim.errors import InputError, Problem
 from hcc_sim.parameters import Calibration, Distribution, Parameter, Parameters, data_folder
@@ -37,7 +36,11 @@ OF_TRIAL = "trial."
 OF_SCENARIO = "population."
 """How names of parameters begin that say who is simulated; changing them says nothing of the trials' patients."""
 
-PRIOR_ONLY = "prior only"
+PRIOR_ONLY, BY_NETWORK = "prior only", "network"
+"""Verdicts of the ledger: no figure tells of it; it was sought to show a ratio of the network."""
+
+UNSURE = 0.85
+"""Posterior over prior standard deviation from which a parameter stays assumed."""
 DESCRIBED = "described"
 """The grade of a regimen without a survival time or a ratio: what no figure tells of it must be given by the user."""
 
@@ -59,6 +62,12 @@ class Quantity:
     posterior: tuple[float, float]
     verdict: str
     figures: tuple[str, ...]
+    sd_ratio: float = 0.0
+
+    @property
+    def unsure(self) -> bool:
+        """Whether figures leave it nearly as broad as its prior, wherever they moved it."""
+        return self.sd_ratio >= UNSURE and self.verdict != BY_NETWORK
 
     def at(self, z: float) -> float:
         """The value at a z."""
@@ -95,10 +104,24 @@ class FitInUse:
         owners = (name.partition(": ")[0] for name, one in self.quantities.items() if one.parameter)
         return dict.fromkeys(owner for owner in owners if "/" in owner)
 
+    def grade_of_arm(self, arm: str) -> str:
+        """Calibrated where figures tell its progression, else what its regimen is."""
+        told = self.tells(arm, "progression.median_of_non_responders", priors_too=False)
+        return "calibrated" if told else self.regimens[arm.partition("/")[2]].grade
+
+    def of_network(self, regimen: str) -> tuple[str, ...]:
+        """What to say of a regimen that a ratio of the network alone tells."""
+        return tuple(
+            f"By the network alone: a hazard ratio of {math.exp(one['mean']):.2f} against {one['comparator']} "
+            f"({one['endpoint']})" + (f", over assumed bridges {', '.join(one['bridges'])}." if one["bridges"] else ".")
+            for one in self.summary["only_in_network"]
+            if one["regimen"] == regimen
+        )
+
     def tells(self, owner: str, parameter: str, *, priors_too: bool) -> bool:
         """Whether an arm or a regimen has its own value of a parameter; with `priors_too` one that no figure tells."""
         found = self.quantities.get(f"{owner}: {parameter}")
-        return found is not None and (priors_too or found.verdict != PRIOR_ONLY)
+        return found is not None and (priors_too or not found.unsure)
 
     def shifts(self, beliefs: Mapping[str, float]) -> dict[str, float]:
         """Quantity -> by how much its z moves, given these values of common parameters.
@@ -108,6 +131,8 @@ class FitInUse:
         names = [name for name in beliefs if name in self.covariance]
         if not names:
             return {}
+        import numpy as np  # most starts hold no belief
+
         known = [self.quantities[name] for name in names]
         off = [min(max(one.score(beliefs[one.name]), one.z_least), one.z_most) - one.z for one in known]
         between = np.array([[self.covariance[a].get(b, 0.0) for b in names] for a in names])
@@ -146,6 +171,8 @@ class FitInUse:
         moved = one.name in shifts
         value = one.at(one.z + shifts[one.name]) if moved else one.value
         low, high = one.posterior
+        if moved:  # as broad as before: how much a belief narrows it is not kept
+            low, high = (one.at(one.score(end) + shifts[one.name]) for end in (low, high))
         told = replace(
             parameter,
             value=min(max(value, parameter.bounds[0]), parameter.bounds[1]),
@@ -157,6 +184,9 @@ class FitInUse:
             reason = "; ".join(filter(None, (parameter.reason, nothing)))
             return replace(told, kind="assumed", reason=reason, sources=parameter.sources)
         studies = tuple(dict.fromkeys(figure.partition(".")[0] for figure in one.figures))
+        if one.unsure:
+            derivation = f"moved by figures that leave it unsure ({', '.join(one.figures)})" if one.figures else ""
+            return replace(told, kind="assumed", derivation=derivation)
         derivation = "fitted with all others to the figures of all studies"
         if one.figures:
             derivation += f"; most is told by {', '.join(one.figures)}"
@@ -221,6 +251,7 @@ def _parsed(folder: Path, text: bytes) -> FitInUse:
             (one["posterior_low"], one["posterior_high"]),
             one["verdict"],
             tuple(one["figures"]),
+            one["sd_ratio"],
         )
         for one in summary["ledger"]
         if not one["name"].startswith(OF_TRIAL) and one["parameter"]
@@ -243,7 +274,15 @@ def hash_of(calibration: Calibration, pathway: Pathway) -> str:
 
 
 def _with_pathway(of_files: str, pathway: Pathway) -> str:
-    data = repr((pathway.states, pathway.attributes, pathway.epochs, sorted(pathway.laws)))
+    from hcc_sim.pathway.model import Law
+
+    laws = [
+        (name, law.make.__qualname__, sorted(law.amounts.items()), law.cured_share)
+        for name, law in sorted(pathway.laws.items())
+        if isinstance(law, Law)  # the life table's are numbers of a file
+    ]
+    everything = (pathway.start, pathway.states, pathway.attributes, pathway.epochs, pathway.at_start)
+    data = repr((*everything, pathway.everywhere, laws))
     return _sha256([of_files, data, str(VERSION)])
 
 

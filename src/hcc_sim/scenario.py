@@ -73,16 +73,17 @@ class Layers:
     @property
     def beliefs(self) -> dict[str, float]:
         """The assumptions that are common to all patients, and that scenario or ``--set`` hold at another value."""
-        if self.fit is None:
-            return {}
-        told = {**self.common, **self.settings}
+        return self._beliefs_of({**self.common, **self.settings})
+
+    def _beliefs_of(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Those on which the fit is conditional: what is fitted itself, or who is simulated, tells nothing else."""
         return {
             name: value
-            for name, value in told.items()
-            if name in self.fit.covariance
+            for name, value in values.items()
+            if self.fit is not None
+            and name in self.fit.covariance
             and self.defaults[name].kind == "assumed"
             and not name.startswith(OF_SCENARIO)
-            and name not in self.given
         }
 
     def parameters(self, turned: Mapping[str, float] | None = None) -> Parameters:
@@ -91,7 +92,7 @@ class Layers:
         parameters = self.defaults
         shifts: Mapping[str, float] = {}
         if self.fit is not None:
-            shifts = self.fit.shifts({**self.beliefs, **turned})
+            shifts = self.fit.shifts({**self.beliefs, **self._beliefs_of(turned)})
             parameters = parameters.with_entries(self.fit.common(parameters, shifts))
         if self.preset is not None:
             parameters = parameters.with_entries(self.preset.entries)
@@ -217,7 +218,10 @@ class ScenarioFile(_Part):
     extends: Text = Field(default="", description="the file this one builds on, a path relative to this file")
     without: list[Name] = Field(default=[], description="inherited strategies to leave out, a list of names")
     population: Population = Field(default_factory=Population, description="who is simulated, a mapping")
-    regimen: Text = Field(default="", description="the conversion treatment, the name of a regimen of regimens.yaml")
+    regimen: Text = Field(
+        default="",
+        description="the conversion treatment: a regimen of regimens.yaml, of the documents, or a study's arm",
+    )
     parameters: dict[str, ParameterValue] = Field(
         default={}, description="values for all strategies, a mapping of parameter names to values"
     )
@@ -248,8 +252,8 @@ def scenario_schema(calibration: Calibration | None = None) -> dict[str, Any]:
             name: {**UNITS[p.unit].schema, "title": f"{name} ({p.unit})", "description": f"{p.meaning} [{p.unit}]"}
             for name, p in calibration.parameters.items()
         }
-        regimen["enum"] = list(calibration.regimens)
-        schema["properties"]["regimen"]["enum"] = list(calibration.regimens)
+        for entry in (regimen, schema["properties"]["regimen"]):
+            entry["examples"] = list(calibration.regimens)  # regimens of the documents and arms of studies go as well
         schema["$defs"]["Population"]["properties"]["preset"]["enum"] = list(calibration.populations)
     schema["properties"]["parameters"] |= values
     strategy = {**values, "title": "Strategy", "properties": {**values.get("properties", {}), "regimen": regimen}}
@@ -419,7 +423,9 @@ def load_scenario(
     def strategy(name: str) -> Strategy:
         chosen = own_regimens[name]
         layers = Layers(name, calibration.parameters, fit, preset, chosen, common, given[name], settings)
-        return Strategy(name, layers.parameters(), given[name], chosen.name, layers)
+        parameters = layers.parameters()
+        layers = replace(layers, regimen=_with_remarks(chosen, parameters, fit))
+        return Strategy(name, parameters, given[name], chosen.name, layers)
 
     return Scenario(
         title=file.title,
@@ -449,6 +455,23 @@ def _fit_of(calibration: Calibration, problems: Problems) -> FitInUse | None:
             problems.add(problem)
         problems.raise_if_any()  # what does not fit the scenario could not be told
         return None
+
+
+def _with_remarks(regimen: Regimen, parameters: Parameters, fit: FitInUse | None) -> Regimen:
+    """The regimen with a note on each value that no figure tells, or only a ratio of the network."""
+    notes = []
+    for name, owner in regimen.fitted.items():
+        p = parameters[name]
+        if fit is None or not p.set_by.startswith("regimen "):
+            continue
+        known = fit.quantities[f"{owner}: {name}"]
+        if known.unsure:
+            assert p.distribution is not None
+            ends = (p.value, p.distribution.low, p.distribution.high)
+            value, low, high = (UNITS[p.unit].format(float(f"{x:.3g}")) for x in ends)
+            told = "No figure tells" if known.verdict == PRIOR_ONLY else "Hardly any figure tells"
+            notes.append(f"{told} {name} of {owner}: {value} ({low} to {high}) is little surer than its prior.")
+    return replace(regimen, borrowed=(*regimen.borrowed, *notes, *(fit.of_network(regimen.name) if fit else ())))
 
 
 def _hash(chain: _Chain, overrides: Mapping[str, str]) -> str:
@@ -508,11 +531,11 @@ class _ParameterCheck:
             return self._put_together(keys, self.calibration.regimens[name])
         if fit is not None and isinstance(name, str):
             if name in fit.arms:
-                return self._with_remarks(Regimen(name, "calibrated", (), {}, dict.fromkeys(of_arm, name)))
+                return Regimen(name, fit.grade_of_arm(name), (), {}, dict.fromkeys(of_arm, name))
             if name in fit.regimens:
                 grade = fit.regimens[name].grade
                 known = [one for one in of_arm if fit.tells(name, one, priors_too=grade != DESCRIBED)]
-                return self._with_remarks(Regimen(name, grade, (), {}, dict.fromkeys(known, name)))
+                return Regimen(name, grade, (), {}, dict.fromkeys(known, name))
         further = "" if fit is None else "; or a regimen of `hcc-sim evidence regimens`, or a study's arm"
         self._unknown(keys, name, {**self.calibration.regimens, **(fit.regimens if fit else {})}, further)
         return None
@@ -531,27 +554,17 @@ class _ParameterCheck:
                 told = f"'{named.name}' of regimens.yaml takes {parameter} from '{arm}', which no fit has. {hint}"
                 self.chain.problem(keys, told.strip())
         grade = "calibrated" if named.fitted else ""
-        return self._with_remarks(Regimen(named.name, grade, named.borrowed, named.entries, named.fitted))
-
-    def _with_remarks(self, regimen: Regimen) -> Regimen:
-        """The regimen with a note for each parameter that no figure tells of."""
-        if self.fit is None:
-            return regimen
-        notes = []
-        for name, owner in regimen.fitted.items():
-            quantity = self.fit.quantities.get(f"{owner}: {name}")
-            if quantity is not None and quantity.verdict == PRIOR_ONLY:
-                unit = UNITS[self.parameters[name].unit]
-                value, low, high = (unit.format(float(f"{x:.3g}")) for x in (quantity.value, *quantity.posterior))
-                told = f"{value} ({low} to {high}) is little more than its prior."
-                notes.append(f"No figure tells {name} of {owner}: {told}")
-        return replace(regimen, borrowed=(*regimen.borrowed, *notes))
+        return Regimen(named.name, grade, named.borrowed, named.entries, named.fitted)
 
     def completes(self, regimen: Regimen, strategy: str, values: Mapping[str, float]) -> None:
-        """Note a problem where a strategy lacks what each regimen has its own value of."""
-        if self.fit is None:
-            return
+        """Note a problem where a strategy lacks what each regimen has its own value of, or a fit that is not there."""
         told = {*regimen.entries, *regimen.fitted, *values}
+        if self.fit is None:
+            of_a_fit = [p.name for p in self.parameters.values() if p.kind == "calibrated" and not p.derivation]
+            if missing := [name for name in of_a_fit if name not in told]:
+                fix = "give values under parameters, or a folder whose priors.yaml asks for a fit"
+                self.chain.problem(("strategies", strategy), f"{', '.join(missing)} left to a fit; {fix}")
+            return
         missing = [name for name, parameter in self.parameters.items() if parameter.of_arm and name not in told]
         if not missing:
             return

@@ -19,6 +19,12 @@ EFFECT_OF_SURGERY = "surgery.effect"
 AGGRESSIVENESS = "aggressiveness"
 """What patients differ by and nobody sees; parameters of its effects have it in their names."""
 
+OF_CHOICES = {
+    "necrosis_test.": ("necrosis_test.sensitivity", "necrosis_test.specificity"),
+    "adjuvant.": ("adjuvant.effect_on_outgrowth", "adjuvant.effect_afterwards", "adjuvant.effect_on_decompensation"),
+}
+"""What matters once a strategy sets something that begins so."""
+
 SIZES = Distribution("uniform", 0.0, 2.0)
 """By what all its effects are multiplied at once: none, as fitted, twice that."""
 
@@ -123,7 +129,9 @@ def _varied(parameters: Parameters, decided: Collection[str]) -> list[tuple[Para
     if effects_of_aggressiveness(parameters):
         meaning = "All effects of unmeasured aggressiveness, multiplied by this"
         known[AGGRESSIVENESS] = Parameter(AGGRESSIVENESS, 1.0, "number", "assumed", meaning, distribution=SIZES)
-    undecided = (known[name] for name in TIMING_ASSUMPTIONS if name in known and name not in decided)
+    chosen = (names for start, names in OF_CHOICES.items() if any(name.startswith(start) for name in decided))
+    asked = (*TIMING_ASSUMPTIONS, *(name for names in chosen for name in names))
+    undecided = (known[name] for name in asked if name in known and name not in decided)
     priors = ((parameter, parameter.distribution) for parameter in undecided)
     return [(parameter, prior) for parameter, prior in priors if prior and prior.low < parameter.value < prior.high]
 

@@ -43,8 +43,8 @@ class Check(NamedTuple):
 
 def effective_by_arm(search: Search, posterior: Posterior) -> list[OfArm]:
     """Leverages of the figures summed by arm; all together they are the fit's effective parameters."""
-    slope = search.whiten(posterior.slope)
-    leverages = np.einsum("tu,uv,tv->t", slope, posterior.covariance, slope)
+    slope = posterior.slope[search.fitted]
+    leverages = np.diag(np.linalg.solve(search.covariance, slope @ posterior.covariance @ slope.T))
     found: defaultdict[str, list[float]] = defaultdict(list)
     informing = [target for target in search.model.targets if target.fitted]
     for target, leverage in zip(informing, leverages, strict=True):

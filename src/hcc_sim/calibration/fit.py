@@ -24,7 +24,7 @@ from hcc_sim.calibration.solve import Found, Search
 from hcc_sim.calibration.targets import LeftOut, Target, targets_of
 from hcc_sim.errors import InputError, Problem, nearest
 from hcc_sim.figures import Evidence
-from hcc_sim.fit_in_use import OF_TRIAL, PRIOR_ONLY
+from hcc_sim.fit_in_use import BY_NETWORK, OF_TRIAL, PRIOR_ONLY, UNSURE
 from hcc_sim.parameters import Calibration
 from hcc_sim.quantiles import CENTRAL
 from hcc_sim.scenario import hcc_pathway_of
@@ -38,11 +38,9 @@ SPREAD_OF_STARTS = 0.5
 LEAST_COVARIANCE = 2e-4
 """Of two z, whose prior variances are 1; smaller ones are not kept."""
 
-BY_NETWORK = "network"
-"""The verdict on what was sought to show a ratio of the network."""
-
-LEARNED, PARTLY = 0.5, 0.85
-"""Posterior over prior standard deviation up to which a parameter is learned, or partly."""
+LEARNED, PARTLY, MOVED = 0.5, UNSURE, 0.25
+"""Posterior over prior standard deviation up to which a parameter is learned, or partly; prior standard deviations by
+which figures must have moved it to be partly learned, however unsure it stays."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +110,7 @@ class Fit:
         for row, quantity in enumerate(kept):
             weights[row, quantity.places] = quantity.weights
         full = weights @ self.posterior.covariance @ weights.T
-        return {
+        found = {
             one.name: {
                 other.name: round(float(c), 6)
                 for other, c in zip(kept, full[row], strict=True)
@@ -121,6 +119,13 @@ class Fit:
             for row, one in enumerate(kept)
             if not one.owner
         }
+        for entries in found.values():  # what was sought to show a ratio against another moves with that other
+            for solved in self.only_in_network:
+                for parameter in (SOUGHT, *solved.borrowed):
+                    entries.pop(f"{solved.regimen}: {parameter}", None)
+                    if (moves := entries.get(f"{solved.comparator}: {parameter}")) is not None:
+                        entries[f"{solved.regimen}: {parameter}"] = moves
+        return found
 
     @property
     def values(self) -> dict[str, Floats]:
@@ -241,11 +246,12 @@ def _posterior_of(search: Search, draws: int, seed: int, say: Callable[[str], No
     if not posterior.doubts:
         return best, posterior
     say(f"doubtful ({'; '.join(posterior.doubts)}): once more from another start")
-    told = search.told
+    told, covariance = search.told, search.covariance
     start = SPREAD_OF_STARTS * np.random.Generator(np.random.PCG64(seed)).standard_normal(size)
     other = search.run(start)
     if other.objective >= search.objective(best.z, best.predicted):
         search.told = told
+        search.know(covariance)
         say("nothing more probable was found")
         return best, posterior
     return other, draw_posterior(search, other, search.told, draws, seed, say)
@@ -288,18 +294,19 @@ def _ledger(model: Model, posterior: Posterior, solved: Sequence[Solved]) -> lis
 
 
 def _entry(model: Model, posterior: Posterior, quantity: Quantity) -> Ledger:
-    """The standard deviation is that to first order at the most probable point: of so many draws it would be rough."""
+    """With the standard deviation of the draws, for to first order it is too small; the prior's where nothing tells."""
     weights = np.array(quantity.weights)
     z = posterior.draws[:, quantity.places] @ weights
     variance = weights @ posterior.covariance[np.ix_(quantity.places, quantity.places)] @ weights
-    figures = _telling(model, posterior, quantity)
-    return _told(quantity.name, quantity.prior, z, quantity.spread, float(np.sqrt(variance)), figures)
+    sd = float(np.std(z, ddof=1)) if variance < quantity.spread**2 * (1.0 - LEAST_COVARIANCE) else quantity.spread
+    return _told(quantity.name, quantity.prior, z, quantity.spread, sd, _telling(model, posterior, quantity))
 
 
 def _told(name: str, prior: Prior, z: Floats, spread: float, sd: float, figures: tuple[str, ...]) -> Ledger:
     """A quantity whose z has draws (D,), and standard deviations before (`spread`) and after (`sd`)."""
     ratio, mean = sd / spread, float(z.mean())
-    verdict = "learned" if ratio < LEARNED else "partly" if ratio < PARTLY else PRIOR_ONLY
+    told = ratio < PARTLY or abs(mean) > MOVED * spread
+    verdict = "learned" if ratio < LEARNED else "partly" if told else PRIOR_ONLY
     before = [prior.at(end * spread) for end in (0.0, -CENTRAL, CENTRAL)]
     after = [prior.at(mean + end * sd) for end in (0.0, -CENTRAL, CENTRAL)]  # quantiles of so few draws would be rough
     return Ledger(
@@ -328,6 +335,7 @@ def _telling(model: Model, posterior: Posterior, quantity: Quantity, most: int =
     """The figures with most information on a quantity, each with at least a tenth of the prior's."""
     errors = np.array([target.reading.error for target in model.targets])
     slope = posterior.slope[:, quantity.places] @ np.array(quantity.weights)
-    information = (slope / errors) ** 2
+    fitted = np.array([target.fitted for target in model.targets])
+    information = np.where(fitted, (slope / errors) ** 2, 0.0)
     order = np.argsort(-information)[:most]
-    return tuple(model.targets[i].figure.id for i in order if information[i] > 0.1 and model.targets[i].fitted)
+    return tuple(model.targets[i].figure.id for i in order if information[i] > 0.1)

@@ -21,7 +21,7 @@ from hcc_sim.calibration.parallel import in_parallel
 from hcc_sim.calibration.posterior import FARTHEST_Z, Posterior
 from hcc_sim.calibration.solve import Found, Search, working
 from hcc_sim.calibration.targets import Target
-from hcc_sim.calibration.whitening import Whitening
+from hcc_sim.calibration.whitening import Whitening, error_of
 from hcc_sim.quantiles import CENTRAL
 
 Floats = NDArray[np.float64]
@@ -94,7 +94,7 @@ def _posterior_of(kept: Flags, search: Search, best: Found, posterior: Posterior
 
 def _scored(targets: Sequence[Target], number: int, without: set[str], mean: float, sd: float) -> LeftOutRatio:
     target = targets[number]
-    observed, error = target.reading.value, target.reading.error
+    observed, error = target.reading.value, error_of(target)
     others = [
         other.reading.value
         for other in targets

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hcc_sim.errors import Problems
-from hcc_sim.fit_in_use import PRIORS
+from hcc_sim.fit_in_use import OF_TRIAL, PRIORS
 from hcc_sim.parameters import Distribution, Item, Parameter, Parameters, read_distribution
 from hcc_sim.quantiles import beta_of_interval, value_of
 from hcc_sim.strict_yaml import read_yaml
@@ -80,6 +80,11 @@ def _read(item: Item, parameters: Parameters) -> Prior | None:
     unit = item.one_of("unit", tuple(UNITS)) if "unit" in item.data else parameters[name].unit
     if not unit:
         return None
+    if name and not item.name.startswith(OF_TRIAL):
+        wanted = OF_ARM + name if parameters[name].of_arm else name
+        if item.name != wanted:
+            item.problem(f"a prior of '{name}' is named {wanted}, or {OF_TRIAL}... if it is how trials look")
+            return None
     bounds = parameters[name].bounds if name else (-math.inf, math.inf)
     reader = Parameter(item.name, math.nan, unit, "assumed", "", bounds=bounds)
     distribution = read_distribution(item, reader, math.nan)

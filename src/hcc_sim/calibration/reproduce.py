@@ -55,14 +55,14 @@ class Predictions:
 
 
 def predict_draws(model: Model, z: Floats, count: int = DRAWS, *, study: str | None = None) -> Predictions:
-    """Simulate draws again, evenly chosen, each with two kinds of luck that no other draw has.
+    """Simulate draws again, the first ones in their pairs, each with two kinds of luck that no other draw has.
 
     The Monte-Carlo error is that of the mean given these draws, from the differences between the two.  Where a study is
     named, only arms that its targets see are simulated; all other targets are NaN.
     """
     arms = [arm for target in model.targets if study in (None, target.study) for arm in target.arms]
     clusters = [cluster for cluster in model.clusters if set(cluster) & set(arms)]
-    chosen = z[np.linspace(0, len(z) - 1, min(count, len(z))).astype(int)]
+    chosen = z[:count]
 
     def with_luck(number: int) -> Floats:
         draw, half = divmod(number, 2)

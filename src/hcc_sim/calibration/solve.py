@@ -63,8 +63,7 @@ class Search:
         self.fitted: Flags = np.array([target.fitted for target in model.targets])
         informing = [target for target in model.targets if target.fitted]
         self._sampling = covariance_of(informing, sizes)
-        self.covariance = self._sampling
-        self._whitening = Whitening.of(self.covariance)
+        self.know(self._sampling)
         self.say = say
         self.told: Flags = np.ones(len(model.unknowns), dtype=bool)
         self.observed = np.array([target.reading.value for target in model.targets])
@@ -86,6 +85,11 @@ class Search:
         """Minus twice the log posterior, to a constant."""
         return float(np.sum(self.residuals(z, working(predicted)) ** 2))
 
+    def know(self, covariance: Floats) -> None:
+        """Take this for the covariance (F, F) of the errors of the figures that inform the fit."""
+        self.covariance = covariance
+        self._whitening = Whitening.of(covariance)
+
     def count_luck(self, z: Floats) -> None:
         """Take the Monte-Carlo error of predictions, at a point, for an error of the figures that inform the fit.
 
@@ -96,11 +100,10 @@ class Search:
             return working(self.model.with_luck(kind).predict(z))[self.fitted]
 
         rows = list(in_parallel(with_luck, range(1, KINDS_OF_LUCK + 1), long=True))
-        luck = np.cov(np.array(rows), rowvar=False)
+        luck = np.atleast_2d(np.cov(np.array(rows), rowvar=False))
         unknown = np.isnan(np.diag(luck))
         luck[unknown, :] = luck[:, unknown] = 0.0
-        self.covariance = self._sampling + luck
-        self._whitening = Whitening.of(self.covariance)
+        self.know(self._sampling + luck)
         share = np.median(np.diag(luck) / np.diag(self._sampling))
         self.say(f"luck of the simulation: {100.0 * share:.1f}% of a figure's variance (median), counted as error")
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hcc_sim.calibration.left_out import LeftOutRatio
 from hcc_sim.calibration.model import Model
+from hcc_sim.calibration.network_data import as_ratio
 from hcc_sim.calibration.shapes import ENDPOINTS, Shapes, shapes_of
 from hcc_sim.figures import Evidence
 from hcc_sim.figures.medians import medians_of
@@ -68,13 +69,13 @@ def three_ways(
             continue
         medians = medians_of(study, figure)
         ratio = None if medians is None else (medians[1].value or math.nan) / (medians[0].value or math.nan)
-        low, high = figure.interval or (None, None)
+        value, low, high, _ = as_ratio(figure)
         predicted = [_power(ratio, shape) for shape in _shapes(shapes, figure.endpoint, study.study)]
         left = by_figure.get(figure.id)
         short, long = by_follow_up.get(figure.id, (None, None))
         rows.append(
             ThreeWays(
-                figure.id, figure.endpoint, figure.value, low, high,
+                figure.id, figure.endpoint, value or figure.value, low, high,
                 predicted[0], _within(predicted[0], low, high), predicted[1], _within(predicted[1], low, high),
                 *_ends(left), short, _within(short, low, high), long, _within(long, low, high),
             )

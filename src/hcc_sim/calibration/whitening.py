@@ -24,7 +24,7 @@ ADJUSTED_DISCREPANCY = 0.1
 
 def covariance_of(targets: Sequence[Target], sizes: Mapping[str, float]) -> Floats:
     """Covariance (T, T) of the readings of all targets; sizes: arm -> patients, equal where not known."""
-    covariance = np.diag([_error(target) ** 2 for target in targets])
+    covariance = np.diag([error_of(target) ** 2 for target in targets])
     for ratios in _trials(targets).values():
         medians = {t.arm: i for i, t in reversed(list(enumerate(targets))) if _is_median_of(t, targets[ratios[0]])}
         control = medians.get(str(targets[ratios[0]].versus))
@@ -55,7 +55,8 @@ def _tell_again(covariance: Floats, first: int, number: int, places: Sequence[in
     covariance[number, first] = covariance[first, number] = SHARED_BY_TELLINGS * own
 
 
-def _error(target: Target) -> float:
+def error_of(target: Target) -> float:
+    """The sampling error of a target's reading, with what adjustment adds."""
     discrepancy = ADJUSTED_DISCREPANCY if target.versus is not None and target.figure.adjusted else 0.0
     return float(np.hypot(target.reading.error, discrepancy))
 

@@ -106,14 +106,15 @@ def reproduce(
     fit = read_fit(fitted or folder_of(known), known)
     model = model_of(known, evidence, fit.studies, patients=fit.patients, seed=fit.seed)[0]
     _check_study(study, {target.study for target in model.targets})
+    if out is not None and (study is not None or hazard_ratios):
+        option = "--hazard-ratios" if hazard_ratios else "--study"
+        raise InputError(Problem("--out", None, "", f"does not go with {option}: the page is of the whole fit"))
     if out is not None:
         may_write(out, files_of(fit), force=force)
     if hazard_ratios:
         ratios = _three_ways(evidence, fit, model)
         _show_three_ways([row for row in ratios if study in (None, row.figure.partition(".")[0])], fit, output)
         return
-    if out is not None and study is not None:
-        raise InputError(Problem("--out", None, "", "does not go with --study: the page is of the whole fit"))
     rows = table(model.targets, predict_draws(model, fit.z, study=study), study)
     if bare := unflagged([target for target in model.targets if study in (None, target.study)], rows):
         say(f"far off, and no reader has flagged why: {', '.join(bare)}")

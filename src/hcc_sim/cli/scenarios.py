@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,9 +18,15 @@ from hcc_sim.cli.options import (
     load,
     may_write,
     shipped,
+    whole,
 )
 from hcc_sim.cli.terminal import say, show, write
 from hcc_sim.errors import InputError, Problem, Problems
+
+if TYPE_CHECKING:
+    from hcc_sim.analyses.compare import Comparison
+
+GALLERY_PATIENTS = 20_000
 
 app = typer.Typer(help="List, describe and copy the scenarios that come with hcc-sim; list the parameters.")
 
@@ -89,6 +96,33 @@ def write_parameter_book(
     fit = fit_in_use(known)
     parameters = known.parameters.with_entries(fit.common(known.parameters, {})) if fit else known.parameters
     write_book(out, parameters, hcc_pathway_of(known).uses(), fit)
+    say(f"{', '.join(FILES)} in {out}")
+
+
+@app.command("gallery")
+def write_scenario_gallery(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for gallery.md.")],
+    patients: Annotated[
+        str | None, typer.Option("--patients", metavar="NUMBER", help="Patients under each strategy.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Run every shipped scenario and write the gallery: question, answer, and what the answer hangs on."""
+    from hcc_sim.analyses.compare import compare
+    from hcc_sim.report.gallery import FILES, write_gallery
+    from hcc_sim.scenario import MOST_PATIENTS, load_scenario
+
+    problems = Problems()
+    size = whole("--patients", patients, 1, MOST_PATIENTS, problems) or GALLERY_PATIENTS
+    problems.raise_if_any()
+    may_write(out, FILES, force=force)
+
+    def compared() -> Iterator[tuple[str, Comparison]]:
+        for name, file in sorted(shipped().items()):
+            yield name, compare(load_scenario(file, patients=size))
+            say(name)
+
+    write_gallery(out, size, compared())
     say(f"{', '.join(FILES)} in {out}")
 
 

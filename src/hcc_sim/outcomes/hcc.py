@@ -54,6 +54,17 @@ HCC_OUTCOMES = Definitions(
             ended_by=("window lost", "unfit for salvage", "still unfit", "operation abandoned"),
         ),
         Share(
+            name="spared surgery",
+            meaning="not operated at the date for surgery because a test found no viable tumour",
+            ended_by=("spared, the tumour being dead", "spared though viable"),
+        ),
+        Share(
+            name="spared though viable",
+            meaning="spared surgery by a test that missed viable tumour",
+            ended_by=("spared though viable",),
+        ),
+        Share(name="adjuvant therapy", meaning="starts adjuvant therapy after surgery", ended_by=("adjuvant begins",)),
+        Share(
             name="pCR",
             meaning="no viable tumour in the specimen",
             ended_by=("pathological complete response",),

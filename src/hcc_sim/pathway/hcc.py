@@ -53,6 +53,9 @@ in_place = when("tumour in place")
 viable = when("treated tumour viable")
 occult = when("occult disease")
 remnant = when("viable remnant")
+tested = when("necrosis test")
+planned = when("adjuvant planned")
+on_adjuvant = when("on adjuvant")
 operated = when("operated")
 
 unseen_progression = when("unseen progression")
@@ -73,6 +76,15 @@ DISEASE_SEEN: tuple[Action, ...] = (Set("disease seen", 1, when=something_unseen
 RELAPSE_TREATED = Set("relapse treated", 1, when=something_unseen)
 MONTHS_ON_THERAPY = Set("months on therapy", TimeSince("start of therapy"), when=~off_drugs)
 DRUGS_STOP: tuple[Action, ...] = (MONTHS_ON_THERAPY, Set("off drugs", 1))
+
+
+SPARED: tuple[Action, ...] = (Set("surgery ruled out", 1),)
+ADJUVANT_STARTS: tuple[Action, ...] = (Set("adjuvant planned", 0), Set("on adjuvant", 1), Mark("start of adjuvant"))
+ADJUVANT_ENDS: tuple[Action, ...] = (
+    Set("adjuvant planned", 0),
+    Set("after adjuvant", 1, when=on_adjuvant),
+    Set("on adjuvant", 0),
+)
 
 
 def _becomes_true(attribute: str) -> tuple[Action, ...]:
@@ -135,6 +147,8 @@ local_regrowth = Hazard(
     hazard_ratios={
         "off drugs": "drugs.withdrawal_effect_on_regrowth",
         "viable remnant": "resection.r1_effect_on_regrowth",
+        "on adjuvant": "adjuvant.effect_on_outgrowth",
+        "after adjuvant": "adjuvant.effect_afterwards",
     },
     does=_becomes_true("unseen local regrowth"),
 )
@@ -149,6 +163,8 @@ occult_outgrowth = Hazard(
     hazard_ratios={
         "operated": "surgery.effect",
         "off drugs": "drugs.withdrawal_effect_on_outgrowth",
+        "on adjuvant": "adjuvant.effect_on_outgrowth",
+        "after adjuvant": "adjuvant.effect_afterwards",
     },
     does=(*_becomes_true("unseen outgrowth"), Set("occult disease", 0)),
 )
@@ -162,6 +178,8 @@ new_primary = Hazard(
     hazard_ratios={
         "operated": "surgery.effect",
         "off drugs": "drugs.withdrawal_effect_on_new_primary",
+        "on adjuvant": "adjuvant.effect_on_new_primary",
+        "after adjuvant": "adjuvant.effect_afterwards",
     },
     does=_becomes_true("unseen new primary"),
 )
@@ -188,10 +206,36 @@ decompensation = Hazard(
         "operated": "surgery.effect_on_decompensation",
         "major complication": "complication.effect_on_decompensation",
         "off drugs": "drugs.withdrawal_effect_on_decompensation",
+        "on adjuvant": "adjuvant.effect_on_decompensation",
     },
 )
 
 toxicity = Hazard("toxicity", law="toxicity", since="start of therapy", when=~off_drugs, in_place=True, does=DRUGS_STOP)
+
+adjuvant_toxicity = Hazard(
+    "adjuvant toxicity",
+    law="adjuvant toxicity",
+    since="start of adjuvant",
+    when=on_adjuvant,
+    in_place=True,
+    does=ADJUVANT_ENDS,
+)
+adjuvant_begins = Delay(
+    "adjuvant.start",
+    since="last curative treatment",
+    when=planned,
+    in_place=True,
+    does=ADJUVANT_STARTS,
+    name="adjuvant begins",
+)
+adjuvant_ends = Delay(
+    "adjuvant.duration",
+    since="start of adjuvant",
+    when=on_adjuvant,
+    in_place=True,
+    does=ADJUVANT_ENDS,
+    name="adjuvant ends",
+)
 
 planned_end = Delay(
     "therapy.duration", since="start of therapy", when=~off_drugs, in_place=True, does=DRUGS_STOP, name="therapy ends"
@@ -367,8 +411,15 @@ CONVERSION: tuple[State, ...] = (
                 "surgery.delay",
                 to="surgical decision",
                 since="conversion",
-                when=~when("surgery ruled out"),
+                when=~when("surgery ruled out") & ~tested,
                 name="date for surgery",
+            ),
+            Delay(
+                "surgery.delay",
+                to="necrosis test",
+                since="conversion",
+                when=~when("surgery ruled out") & tested,
+                name="date for a necrosis test",
             ),
             *VISITS_WHILE_WATCHED,
             planned_end,
@@ -379,6 +430,22 @@ CONVERSION: tuple[State, ...] = (
             decompensation,
             death_of_cancer,
         ),
+    ),
+    _branch(
+        "necrosis test",
+        Arm("test of a viable tumour", 1.0, name="viable tumour tested", when=viable),
+        Arm("test of a dead tumour", 1.0, name="dead tumour tested", when=~viable),
+        name="what is tested",
+    ),
+    _branch(
+        "test of a viable tumour",
+        Arm("surgical decision", "necrosis_test.sensitivity", name="viable tumour found"),
+        Arm("converted", name="spared though viable", does=SPARED),
+    ),
+    _branch(
+        "test of a dead tumour",
+        Arm("converted", "necrosis_test.specificity", name="spared, the tumour being dead", does=SPARED),
+        Arm("surgical decision", name="taken for viable"),
     ),
     _branch(
         "surgical decision",
@@ -485,12 +552,42 @@ SURGERY: tuple[State, ...] = (
     _branch(
         "recovery",
         Arm(
-            "disease left behind",
+            "adjuvant decision",
             "resection.major_complication",
             name="major complication",
             does=(Set("major complication", 1),),
         ),
-        Arm("disease left behind", name="no major complication"),
+        Arm("adjuvant decision", name="no major complication"),
+    ),
+    _branch(
+        "adjuvant decision",
+        Arm(
+            "disease left behind",
+            "adjuvant.ruled_out_by_complication",
+            name="complication rules adjuvant therapy out",
+            when="major complication",
+        ),
+        Arm("adjuvant offer", name="may have adjuvant therapy"),
+        name="can adjuvant therapy be given",
+    ),
+    _branch(
+        "adjuvant offer",
+        Arm(
+            "disease left behind",
+            "adjuvant.share_after_complete_response",
+            name="adjuvant therapy planned after pCR",
+            when=~viable,
+            does=(Set("adjuvant planned", 1),),
+        ),
+        Arm(
+            "disease left behind",
+            "adjuvant.share_after_viable_tumour",
+            name="adjuvant therapy planned",
+            when=viable,
+            does=(Set("adjuvant planned", 1),),
+        ),
+        Arm("disease left behind", name="no adjuvant therapy"),
+        name="is adjuvant therapy given",
     ),
     _branch(
         "disease left behind",
@@ -509,7 +606,18 @@ SURGERY: tuple[State, ...] = (
             does=(Set("occult disease", 0), Set("relapse treated", 0)),
         ),
     ),
-    State("after surgery", (*VISITS_AFTER_SURGERY, *TUMOUR_EVENTS, decompensation, death_of_cancer)),
+    State(
+        "after surgery",
+        (
+            adjuvant_begins,
+            adjuvant_ends,
+            *VISITS_AFTER_SURGERY,
+            *TUMOUR_EVENTS,
+            adjuvant_toxicity,
+            decompensation,
+            death_of_cancer,
+        ),
+    ),
 )
 
 RELAPSE: tuple[State, ...] = (
@@ -538,6 +646,7 @@ RELAPSE: tuple[State, ...] = (
         on_arrival=(
             Set("age of relapse", 0),
             Set("age of relapse", TimeSince("unseen since"), when=something_unseen),
+            *ADJUVANT_ENDS,
         ),
     ),
     _branch(
@@ -623,7 +732,7 @@ RELAPSE: tuple[State, ...] = (
             *TUMOUR_EVENTS,
             death_of_cancer,
         ),
-        on_arrival=(Set("off drugs", 1),),
+        on_arrival=(Set("off drugs", 1), *ADJUVANT_ENDS),
     ),
 )
 
@@ -637,6 +746,7 @@ LAWS = {
     "new primary": Law(Exponential, {"rate_per_month": "new_primary.rate"}),
     "sterilisation": Law(Exponential, {"rate_per_month": "sterilisation.rate"}),
     "toxicity": Law(Exponential, {"rate_per_month": "toxicity.rate"}),
+    "adjuvant toxicity": Law(Exponential, {"rate_per_month": "adjuvant.toxicity_rate"}),
     "decompensation": Law(
         Weibull.from_median, {"median_months": "decompensation.median", "shape": "decompensation.shape"}
     ),
@@ -653,6 +763,7 @@ ATTRIBUTES: Mapping[str, Value] = {
     "age": Normal("population.age_mean", "population.age_sd", "population.age_low", "population.age_high"),
     "male": Bernoulli("population.male_share"),
     "aggressiveness": Normal(0.0, 1.0),
+    "necrosis test": Bernoulli("necrosis_test.share_tested"),
     "responder": 0,
     "depth of response": 0,
     "convertible": 0,
@@ -668,6 +779,9 @@ ATTRIBUTES: Mapping[str, Value] = {
     "salvage": 0,
     "operated": 0,
     "major complication": 0,
+    "adjuvant planned": 0,
+    "on adjuvant": 0,
+    "after adjuvant": 0,
     "unseen progression": 0,
     "unseen local regrowth": 0,
     "unseen outgrowth": 0,
@@ -686,6 +800,7 @@ EPOCHS = (
     Epoch("start of therapy"),
     Epoch("conversion"),
     Epoch("last curative treatment"),
+    Epoch("start of adjuvant"),
     Epoch("disease since"),
     Epoch("unseen since"),
     *(Epoch(f"{name} since") for name in EVERYTHING_UNSEEN),

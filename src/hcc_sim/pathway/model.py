@@ -483,6 +483,10 @@ class PathwayError(ValueError):
         self.problems = tuple(problems)
         super().__init__("\n".join(f"{title}: {problem}" for problem in self.problems))
 
+    def __reduce__(self) -> tuple[type[PathwayError], tuple[str, tuple[str, ...]]]:
+        """So that it can be told from another process."""
+        return PathwayError, (self.title, self.problems)
+
 
 def number(amount: Amount, values: Mapping[str, float]) -> float:
     """The number behind an amount.

@@ -116,8 +116,9 @@ def quality(rows: Sequence[Row]) -> str:
 def three_ways_report(rows: Sequence[ThreeWays], without: Sequence[LeftOutRatio]) -> RenderableType:
     """Each hazard ratio with its three predictions, how many hold, and scores against two naive predictors."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in ("reported", "one shape", "own shape", "without its study", "by follow-up"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in ("reported", "one shape", "own shape", "without its study"):
+        table.add_column(heading, justify="right", overflow="fold")
+    table.add_column("by follow-up", justify="right", overflow="fold", min_width=6)
     table.add_column("of", overflow="fold")
     for row in rows:
         span = f" ({row.interval_low}-{row.interval_high})" if row.interval_low is not None else ""

@@ -93,6 +93,8 @@ SECTIONS: tuple[tuple[Section, ...], ...] = (
                 Row("resected", ("resected",)),
                 Row("pCR among the resected", ("pCR",)),
                 Row("futile surgery", ("futile surgery",)),
+                Row("spared surgery", ("spared surgery",)),
+                Row("adjuvant therapy", ("adjuvant therapy",)),
                 Row("perioperative death", ("dead around an operation",)),
                 Row("salvaged", ("salvaged",)),
                 Row("window lost", ("window lost",)),
@@ -106,6 +108,10 @@ SECTIONS: tuple[tuple[Section, ...], ...] = (
 
 Of sections side by side the first is shown of which the summary holds a row: a short horizon leaves outcomes out.
 """
+
+
+SHOWN_IF_ANY = ("spared surgery", "adjuvant therapy")
+"""Outcomes of what most scenarios have none of."""
 
 
 def overview(comparison: Comparison, folder: Path | None, files: Sequence[str] = (), *, width: int = WIDEST) -> Group:
@@ -173,12 +179,16 @@ def _tables(comparison: Comparison, width: int) -> Iterator[RenderableType]:
         for row in told.summary.rows
         if row.population == population
     }
+    absent = {
+        o for o in SHOWN_IF_ANY if all(value == 0.0 for (told_of, _), (value, *_) in values.items() if told_of == o)
+    }
+    values = {key: cell for key, cell in values.items() if key[0] not in absent}
     yield from _in_blocks(values, names, width, signed=False)
     if len(names) > 1:
         differences = {
             (row.outcome, row.strategy): (row.difference, row.mc_se, row.unit)
             for row in told.contrasts.rows
-            if row.population == population and row.versus == names[0]
+            if row.population == population and row.versus == names[0] and row.outcome not in absent
         }
         yield Text(
             f"Difference from '{names[0]}': the same patients, the same luck (pp: percentage points)",
