@@ -34,7 +34,8 @@ def ridge_plot(points: Sequence[Mapping[str, float]], effect: Mapping[str, Any])
     x, y = np.linspace(sizes[0], sizes[-1], FINE), np.linspace(np.log(effects[0]), np.log(effects[-1]), FINE)
     surface = _quadratic(points, x, y)
     surface -= surface.min()
-    least = min(point["objective"] for point in points)
+    objective = np.array([point["objective"] for point in points]).reshape(len(sizes), len(effects))
+    least = objective.min()
 
     plot = Figure(figsize=(8.6, 4.4), layout="constrained")
     left, right = plot.subplots(1, 2, width_ratios=[3.2, 1.0], sharey=True)
@@ -42,8 +43,8 @@ def ridge_plot(points: Sequence[Mapping[str, float]], effect: Mapping[str, Any])
     left.contourf(x, np.exp(y), surface.T, levels=[*LEVELS, 1e9], colors=shades)
     lines = left.contour(x, np.exp(y), surface.T, levels=LEVELS[1:], colors="#335577", linewidths=0.8)
     left.clabel(lines, fmt=lambda level: f"+{level:g}", fontsize=8)
-    best = np.exp(y[np.argmin(surface, axis=1)])
-    left.plot(x, best, color=COLOURS[1], label="best effect at each selection")
+    best = effects[np.argmin(objective, axis=1)]
+    left.plot(sizes, best, color=COLOURS[1], linewidth=1.2, zorder=1, label="best effect of the grid at each selection")
     for point in points:
         left.annotate(
             f"{point['objective'] - least:.1f}", (point["selection"], point["effect"]), fontsize=8, color="#333333",
@@ -54,7 +55,7 @@ def ridge_plot(points: Sequence[Mapping[str, float]], effect: Mapping[str, Any])
         xlabel="selection of who is operated, times that fitted",
         ylabel="surgery.effect (hazard ratio)",
         xlim=(sizes[0] - 0.25, sizes[-1] + 0.25),
-        ylim=(effects[0] / 1.12, effects[-1] * 1.12),
+        ylim=(effects[0] / 1.12, effects[-1] * 1.4),
     )
     left.set_title("sum of squares above its least; shades: a quadratic through all points", loc="left", fontsize=10)
     left.set_yticks(TICKS, [f"{tick:g}" for tick in TICKS])
