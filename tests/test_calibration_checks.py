@@ -20,6 +20,7 @@ from hcc_sim.calibration.posterior import FARTHEST_Z, Posterior, draw_posterior
 from hcc_sim.calibration.ridge import EFFECTS, SIZES
 from hcc_sim.figures import Evidence, load_evidence
 from hcc_sim.parameters import Calibration, load_calibration
+from hcc_sim.report.ridge_plot import ridge_plot
 
 CALIBRATION = Path(__file__).parents[1] / "calibration"
 
@@ -99,6 +100,22 @@ def test_the_ridge_is_a_full_grid_around_the_best_point(compared: Fit):
 
 def test_there_is_no_ridge_without_a_comparison(known: Calibration, evidence: Evidence):
     assert fit(known, evidence, ("launch",), draws=2, patients=100, seed=2).ridge == []
+
+
+def test_the_ridge_is_drawn_along_the_best_of_its_grid():
+    """A valley along ln effect = 0.3 selection - 0.5, of the quadratic that the shades are."""
+    points = [
+        {"selection": s, "effect": e, "objective": 200.0 + 4.0 * (math.log(e) - 0.3 * s + 0.5) ** 2}
+        for s in SIZES
+        for e in EFFECTS
+    ]
+    plot = ridge_plot(points, {"family": "log-normal", "low": 0.5, "high": 2.0, "z": -0.4, "sd_ratio": 0.9})
+    left, right = plot.axes
+    (line,) = (one for one in left.lines if len(one.get_xdata()) == len(SIZES))
+    best = [min(EFFECTS, key=lambda e: abs(math.log(e) - 0.3 * s + 0.5)) for s in SIZES]
+    assert list(line.get_ydata()) == best
+    assert sum(text.get_text() == "0.0" for text in left.texts) >= 1
+    assert [one.get_label() for one in right.lines] == ["prior", "posterior"]
 
 
 # --- regimens that the network alone knows ----------------------------------------------------------------------------
