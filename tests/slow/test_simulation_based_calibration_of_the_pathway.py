@@ -7,17 +7,27 @@
 Truths are drawn from the prior of a small network, its papers are printed, fitted and drawn from; the rank of a truth
 among its draws, one of each pair, is uniform if the posterior is right (Talts and others, 2018, arXiv:1804.06788).
 
-Found in 245 replicates (1,000 patients in each arm of the fit; binomial errors of one quantity 3.2%, 2.6%, 1.4%):
-intervals of 50%, 80% and 95% hold 49.3%, 79.2% and 94.8% of truths (errors of these means 0.9%, 0.8%, 0.4%), posterior
-means err by 1.06 of what the draws say (1.45 for the scan interval, with a few false modes), no ranks depart from
-uniform (least p of 20 quantities 0.25 by Holm).  The contrasts of two arms and of two timings are unbiased:
-+0.06 ± 0.05 and -0.001 ± 0.003 months, 95% intervals hold 93.9% and 94.7%.  To first order spreads are too small (95%
-intervals hold 91.0%), so the ledger has those of the draws.
+Found in the first 245 of 300 replicates (1,000 patients in each arm of the fit; binomial errors of one quantity 3.2%,
+2.6%, 1.4%); all 300 together have not been run.  Intervals of 50%, 80% and 95% hold 49.3%, 79.2% and 94.8% of truths
+(errors of these means 0.9%, 0.8%, 0.4%), no ranks depart from uniform (least p of 20 quantities 0.25 by Holm).  The
+contrasts of two arms and of two timings are unbiased: +0.06 ± 0.05 and -0.001 ± 0.003 months, 95% intervals hold 93.9%
+and 94.7%.  To first order spreads are too small (95% intervals hold 91.0%), so the ledger has those of the draws.
 
-Before the luck of the fit counted as error, medians were no surer than their patients and the scan interval had an
-unbounded prior, 300 replicates gave 45.6%, 74.9% and 91.8%, with the scan interval at 85% for 95%.
+What is not as good:
 
-Mistakes (20 replicates each, before these changes; posterior mean less truth, with the Monte-Carlo error):
+- The mean of the scan interval errs by 1.45 of what its draws say (1.03 without the worst three), and by 1.12 of the
+  prior's standard deviation, more than the prior's median does.  Five truths lie beyond 4 standard deviations; one of
+  the five fits raises a doubt.  These are no false modes: the points found are more probable than the truths.  From the
+  truth itself a search comes back to about the same place in four, at most 1.5 lower in the sum of squares, so that
+  draws are too narrow there; in one it ends near the truth, at a place that is 4 higher.
+- Survival after progression and its factors by study err by 1.09 to 1.13; intervals of 80% hold 72% to 77%.
+
+Before, 300 replicates gave 45.6%, 74.9% and 91.8%, the scan interval 85% for 95%: the luck of the fit counted as no
+error, and the scan interval's prior was uniform, flat in z beyond 2.  But medians were then printed with errors along
+time, and now with errors that move the curve; on the survival scale both times, 50 replicates rose from 45.4%, 75.6%
+and 92.6% to 48.3%, 80.1% and 94.1% once luck was counted.
+
+Mistakes (20 replicates each, before these changes, not run since; posterior mean less truth, with Monte-Carlo error):
 
     truth                          gain of TACE + lenvatinib, 36 months    gain of surgery at conversion, 60 months
     as the fit believes            +0.17 ± 0.16 months, +0.41 ± 0.25 sd    -0.000 ± 0.008 months, -0.16 ± 0.21 sd
@@ -42,7 +52,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1]))  # for those who run this file by itself
 
-from ranks import LEVELS, coverage, error_of_coverage, holm, inside, one_of_each_pair, rank, uniformity
+from ranks import BINS, LEVELS, coverage, error_of_coverage, holm, inside, one_of_each_pair, rank, uniformity
 from small_network import CONTRAST, MISTAKES, STRATEGY, Replicate, Setting, replicates
 
 from hcc_sim.quantiles import CENTRAL
@@ -51,6 +61,9 @@ FULL = 300
 REPLICATES = int(os.environ.get("REPLICATES", FULL))
 OF_A_MISTAKE = min(REPLICATES, 30)
 LEAST_P, Z = 0.01, 4.0
+
+ENOUGH_FOR_RANKS = 5 * BINS
+"""Replicates from which a chi-square test can be trusted: five expected in each bin."""
 
 SMALLEST_BIAS = {CONTRAST: 1.0, STRATEGY: 0.1}
 """Months of bias by a mistake that so many replicates must be able to see."""
@@ -154,7 +167,7 @@ def check(found: Sequence[Replicate]) -> None:
     for name in (CONTRAST, STRATEGY):
         errors = distances(found, name)[1]
         assert abs(errors.mean()) < Z * errors.std() / np.sqrt(len(errors)), name
-    if count >= FULL:
+    if count >= ENOUGH_FOR_RANKS:
         assert min(adjusted_p(by_name, draws).values()) > LEAST_P
 
 
