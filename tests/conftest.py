@@ -1,6 +1,25 @@
 """What several tests share."""
 
+from pathlib import Path
+
 import pytest
+
+from hcc_sim.figures import Evidence, load_evidence
+from hcc_sim.parameters import Calibration, load_calibration
+
+CALIBRATION = Path(__file__).parents[1] / "calibration"
+
+
+@pytest.fixture(scope="session")
+def known() -> Calibration:
+    """The calibration that comes with the program."""
+    return load_calibration(CALIBRATION)
+
+
+@pytest.fixture(scope="session")
+def evidence(known: Calibration) -> Evidence:
+    """All figures of its studies."""
+    return load_evidence(CALIBRATION, known.sources)
 
 
 @pytest.fixture

@@ -17,11 +17,6 @@ from hcc_sim.parameters import load_calibration
 CALIBRATION = Path(__file__).parents[1] / "calibration"
 
 
-@pytest.fixture(scope="module")
-def evidence() -> Evidence:
-    return load_evidence(CALIBRATION, load_calibration(CALIBRATION).sources)
-
-
 # --- a small study, right in every respect ----------------------------------------------------------------------------
 
 HEAD = """\

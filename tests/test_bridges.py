@@ -10,9 +10,8 @@ import pytest
 from hcc_sim.calibration.bridges import ENDPOINTS, load_bridges
 from hcc_sim.calibration.network_data import select_ratios
 from hcc_sim.errors import InputError
-from hcc_sim.figures import Evidence, load_evidence
+from hcc_sim.figures import Evidence
 from hcc_sim.figures.network import islands
-from hcc_sim.parameters import load_calibration
 
 CALIBRATION = Path(__file__).parents[1] / "calibration"
 
@@ -27,11 +26,6 @@ bridges:
     kind: assumed
     reason: one class of drugs
 """
-
-
-@pytest.fixture(scope="module")
-def evidence() -> Evidence:
-    return load_evidence(CALIBRATION, load_calibration(CALIBRATION).sources)
 
 
 def refused(tmp_path: Path, evidence: Evidence, text: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,26 +14,22 @@ from scipy import stats
 from test_calibration_fit import closed_form, straight
 
 from hcc_sim.calibration.checks import ALL, effective_by_arm, predictive_checks
-from hcc_sim.calibration.fit import Fit, fit
+from hcc_sim.calibration.fit import Fit, fit, model_of, sizes_of
 from hcc_sim.calibration.only_in_network import NEAR, _root
 from hcc_sim.calibration.parallel import FORKS, MANY, in_parallel
 from hcc_sim.calibration.posterior import FARTHEST_Z, Posterior, draw_posterior
-from hcc_sim.calibration.ridge import EFFECTS, SIZES
-from hcc_sim.figures import Evidence, load_evidence
-from hcc_sim.parameters import Calibration, load_calibration
+from hcc_sim.calibration.reproduce import unflagged
+from hcc_sim.calibration.ridge import EFFECTS, SELECTING, SIZES, ridge_of
+from hcc_sim.calibration.solve import KINDS_OF_LUCK, Search
+from hcc_sim.calibration.statistics import Predicted
+from hcc_sim.calibration.three_ways import at_ends_of_follow_up
+from hcc_sim.figures import Evidence
+from hcc_sim.parameters import Calibration
+from hcc_sim.pathway.hcc import EFFECT_OF_SURGERY
+from hcc_sim.quantiles import CENTRAL
 from hcc_sim.report.ridge_plot import ridge_plot
 
 CALIBRATION = Path(__file__).parents[1] / "calibration"
-
-
-@pytest.fixture(scope="module")
-def known() -> Calibration:
-    return load_calibration(CALIBRATION)
-
-
-@pytest.fixture(scope="module")
-def evidence(known: Calibration) -> Evidence:
-    return load_evidence(CALIBRATION, known.sources)
 
 
 # --- parameters spent, and predictive checks --------------------------------------------------------------------------
@@ -82,6 +79,70 @@ def test_doubts_are_told(known: Calibration, evidence: Evidence):
     assert off.doubts == ("draws lie 0.80 prior standard deviations from their roots (median)",)
 
 
+def test_the_luck_of_the_simulation_is_added_to_the_errors(known: Calibration, evidence: Evidence):
+    """Predictions that other luck moves by known amounts; a target that some luck cannot tell keeps its own error."""
+    model, search = straight(known, evidence)
+    before = search.covariance.copy()
+    numbers = np.random.Generator(np.random.PCG64(8))
+    moves = numbers.standard_normal((KINDS_OF_LUCK, len(model.targets)))
+    moves[3, 1] = math.nan
+
+    def with_luck(kind: int) -> object:
+        told = zip(model.predict(np.zeros(4)), moves[kind - 1], strict=True)
+        moved = [Predicted(p.working + move, p.printed) for p, move in told]
+        return SimpleNamespace(predict=lambda _: moved)
+
+    model.with_luck = with_luck
+    search.count_luck(np.zeros(4))
+    added = search.covariance - before
+    kept = [i for i in range(len(moves[0])) if i != 1]
+    assert added[np.ix_(kept, kept)] == pytest.approx(np.cov(moves[:, kept], rowvar=False))
+    assert not added[1].any()
+    assert not added[:, 1].any()
+
+
+def test_what_goes_with_what_is_kept_for_beliefs(compared: Fit):
+    """Correlations to first order, with the standard deviations of the ledger."""
+    spread = {entry.name: entry.sd_ratio for entry in compared.ledger}
+    owners = {one.name: one.owner for one in compared.quantities}
+    assert set(compared.covariance) == {n for n, owner in owners.items() if not owner and not n.startswith("trial.")}
+    places = {one.name: one for one in compared.quantities}
+    for name, row in compared.covariance.items():
+        assert row[name] == pytest.approx(spread[name] ** 2, abs=1e-5)
+        for other, value in row.items():
+            one, two = places[name], places[other]
+            weights = np.zeros((2, len(compared.unknowns)))
+            weights[0, list(one.places)], weights[1, list(two.places)] = one.weights, two.weights
+            c = weights @ compared.posterior.covariance @ weights.T
+            expected = c[0, 1] / math.sqrt(c[0, 0] * c[1, 1]) * spread[name] * spread[other] * one.spread * two.spread
+            assert value == pytest.approx(expected, abs=1e-5)
+    assert sum(abs(value) > 0.05 for row in compared.covariance.values() for value in row.values()) > 100
+
+
+def test_what_lies_far_off_without_a_flag_is_named(compared: Fit):
+    targets = list(compared.targets)[:3]
+    rows = [SimpleNamespace(z=z) for z in (3.5, -3.5, 2.9)]
+    flags = zip(targets, ([], ["why"], []), strict=True)
+    flagged = [replace(t, figure=t.figure.model_copy(update={"flags": f})) for t, f in flags]
+    assert unflagged(flagged, rows) == [targets[0].figure.id]
+
+
+def test_ratios_by_follow_up_come_from_either_end_of_its_prior(known: Calibration, evidence: Evidence):
+    model, _ = model_of(known, evidence, ("launch",), patients=3000, seed=2)
+    names = [unknown.name for unknown in model.unknowns]
+    point = np.zeros(len(names))
+    point[names.index("launch/tace+lenvatinib: progression.median_of_non_responders")] = 2.0
+    ends = at_ends_of_follow_up(model, point)
+    for at, sign in ((0, -1.0), (1, 1.0)):
+        z = point.copy()
+        z[names.index("trial.follow_up")] = sign * CENTRAL
+        assert model.trial_values(z)["trial.follow_up"] == pytest.approx((10.0, 40.0)[at])
+        for target, told in zip(model.targets, model.predict(z), strict=True):
+            if target.versus is not None:
+                assert ends[target.figure.id][at] == told.printed
+    assert any(abs(short - long) > 1e-3 for short, long in ends.values())
+
+
 # --- effect of surgery against selection ------------------------------------------------------------------------------
 
 
@@ -90,12 +151,30 @@ def compared(known: Calibration, evidence: Evidence) -> Fit:
     return fit(known, evidence, ("zhang_2016", "launch"), draws=2, patients=300, seed=2)
 
 
-def test_the_ridge_is_a_full_grid_around_the_best_point(compared: Fit):
+def test_the_ridge_is_a_full_grid(compared: Fit):
     assert [(p.selection, p.effect) for p in compared.ridge] == [(s, e) for s in SIZES for e in EFFECTS]
-    objectives = np.array([point.objective for point in compared.ridge])
-    assert np.isfinite(objectives).all()
-    near = next(p.objective for p in compared.ridge if (p.selection, p.effect) == (1.0, 1.0))
-    assert near == pytest.approx(compared.objective, abs=4.0)
+    assert np.isfinite([point.objective for point in compared.ridge]).all()
+
+
+def test_at_the_best_point_the_ridge_has_its_sum_of_squares_without_what_is_held(
+    known: Calibration, evidence: Evidence, monkeypatch: pytest.MonkeyPatch
+):
+    model, _ = model_of(known, evidence, ("zhang_2016", "launch"), patients=300, seed=2)
+    search = Search(model, sizes_of(evidence))
+    best = search.run(np.zeros(len(model.unknowns)))
+    place = {one.name: one.places[0] for one in model.quantities if not one.owner}
+    held = [place[name] for name in (EFFECT_OF_SURGERY, *SELECTING)]
+    z = best.z.copy()
+    z[held] = (0.8, -0.7, 0.6)  # a place where what is held has squares that would show
+    there = search.at(z)
+    effect = next(one for one in model.quantities if one.name == EFFECT_OF_SURGERY).value(z)
+    monkeypatch.setattr("hcc_sim.calibration.ridge.STEPS", 0)
+    monkeypatch.setattr("hcc_sim.calibration.ridge.SIZES", (1.0, 3.0))
+    monkeypatch.setattr("hcc_sim.calibration.ridge.EFFECTS", (effect,))
+    posterior = SimpleNamespace(told=search.told, slope=model.slopes(z, search.told))
+    same, selected = ridge_of(search, there, posterior)
+    assert same.objective == pytest.approx(there.objective - float(np.sum(z[held] ** 2)), abs=1e-6)
+    assert abs(selected.objective - same.objective) > 0.01
 
 
 def test_there_is_no_ridge_without_a_comparison(known: Calibration, evidence: Evidence):

@@ -12,9 +12,8 @@ import pytest
 from hcc_sim.calibration.bridges import ENDPOINTS, Bridge, load_bridges
 from hcc_sim.calibration.network import Network, NoPath, fit_network
 from hcc_sim.calibration.network_model import HALF_NORMAL_MEDIAN, Assumptions, Bias, solve, tau_grid
-from hcc_sim.figures import Evidence, Study, load_evidence
+from hcc_sim.figures import Evidence, Study
 from hcc_sim.figures.schema import Decision
-from hcc_sim.parameters import load_calibration
 
 CALIBRATION = Path(__file__).parents[1] / "calibration"
 OS, PFS = ENDPOINTS
@@ -382,11 +381,6 @@ def test_draws_have_the_moments_of_the_posterior_across_endpoints_too(fitted: Ne
 
 
 # --- the evidence as it stands ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def evidence() -> Evidence:
-    return load_evidence(CALIBRATION, load_calibration(CALIBRATION).sources)
 
 
 @pytest.fixture(scope="module")

@@ -10,16 +10,10 @@ from scipy.stats import norm
 
 from hcc_sim.calibration.bridges import ENDPOINTS
 from hcc_sim.calibration.network_data import ASSUMED_ERROR, LogRatio, log_ratio, overlaps, select_ratios
-from hcc_sim.figures import Evidence, Figure, Study, load_evidence
-from hcc_sim.parameters import load_calibration
+from hcc_sim.figures import Evidence, Figure, Study
 
 CALIBRATION = Path(__file__).parents[1] / "calibration"
 OS, PFS = ENDPOINTS
-
-
-@pytest.fixture(scope="module")
-def evidence() -> Evidence:
-    return load_evidence(CALIBRATION, load_calibration(CALIBRATION).sources)
 
 
 def ratio(**other: object) -> Figure:

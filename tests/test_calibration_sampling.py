@@ -10,7 +10,6 @@ import pytest
 
 from hcc_sim.calibration.sampling import (
     Reading,
-    covariance_of_contrast,
     covariance_of_trial,
     effective_patients,
     events_of_ratio,
@@ -18,7 +17,6 @@ from hcc_sim.calibration.sampling import (
     of_median,
     of_proportion,
     of_survival_at,
-    survival_error_at_median,
 )
 
 Z95, Z90 = 1.959963984540054, 1.6448536269514722
@@ -56,7 +54,7 @@ def test_median_from_patients_without_censoring() -> None:
     assert reading.value == math.log(12.0)
     assert reading.error == pytest.approx(1.0 / (1.5 * LN2 * 10.0))
     # Turned round it is the binomial error of half of 100 on the logit scale.
-    assert survival_error_at_median(reading, 1.5) == pytest.approx(math.sqrt(1 / 50 + 1 / 50))
+    assert 2.0 * 1.5 * LN2 * reading.error == pytest.approx(math.sqrt(1 / 50 + 1 / 50))
 
 
 @pytest.mark.parametrize(("patients", "events"), [(100, 100), (100, 70), (100, 50), (100, 30), (100, 10), (300, 1)])
@@ -162,7 +160,8 @@ def test_events_of_a_ratio() -> None:
 def test_covariance_is_positive_definite_whatever_is_printed(shape: float, error: float) -> None:
     medians = [log_reading(10.0, error), log_reading(8.0, 0.5 * error), log_reading(7.0, error)]
     ratios = [log_reading(0.7, 0.2), log_reading(0.9, 0.05)]
-    one = covariance_of_contrast(medians[0], medians[2], ratios[0], events_of_ratio(0.2, 100, 50), shape)
+    treated, control = events_of_ratio(0.2, 100, 50)
+    one = covariance_of_trial(medians[:1], medians[2], ratios[:1], [treated], control, shape)
     several = covariance_of_trial(medians[:2], medians[2], ratios, [60, 50], 55, shape)
     for matrix in (one, several):
         assert np.array_equal(matrix, matrix.T)
@@ -173,7 +172,7 @@ def test_covariance_keeps_its_formula_where_errors_are_those_of_the_events() -> 
     shape, ratio = 1.4, log_reading(0.7, 0.2)
     treated, control = events_of_ratio(0.2, 150, 100)
     medians = (of_median(12.0, patients=150, events=treated, shape=shape), of_median(9.0, events=control, shape=shape))
-    matrix = covariance_of_contrast(*medians, ratio, (treated, control), shape)
+    matrix = covariance_of_trial(medians[:1], medians[1], [ratio], [treated], control, shape)
     assert matrix[0, 2] == pytest.approx(-1 / (shape * treated))
     assert matrix[1, 2] == pytest.approx(1 / (shape * control))
     assert matrix[0, 1] == 0.0
@@ -221,7 +220,7 @@ def test_covariance_against_simulated_trials() -> None:
     events = [(event & arm).sum(axis=1).mean() for arm in (treated, ~treated)]
     readings = [of_median(1.0, patients=n, events=d, shape=shape) for d in events]
     error = math.sqrt(1 / events[0] + 1 / events[1])
-    expected = covariance_of_contrast(*readings, log_reading(ratio, error), (events[0], events[1]), shape)
+    expected = covariance_of_trial(readings[:1], readings[1], [log_reading(ratio, error)], events[:1], events[1], shape)
     centred = np.stack([column - column.mean() for column in (*medians, beta)])
     for i, j in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2)):
         products = centred[i] * centred[j]

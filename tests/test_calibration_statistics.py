@@ -225,8 +225,6 @@ def test_a_landmark_that_nobody_reaches_stays_finite():
         (s.operated, [0, 1, 1, 1, 1, 0]),
         (s.resected, [0, 0, 1, 1, 1, 0]),
         (s.dead_around_operation, [0, 1, 0, 0, 0, 0]),
-        (partial(s.recurred_within, 24.0), [0, 0, 0, 0, 1, 0]),
-        (partial(s.recurred_within, 25.0), [0, 0, 1, 0, 1, 0]),
         (partial(s.relapsed, True), [0, 0, 0, 0, 1, 0]),
         (partial(s.relapsed, False), [0, 0, 1, 0, 0, 0]),
         (s.treated_again, [0, 0, 1, 0, 0, 0]),

@@ -23,7 +23,6 @@ from hcc_sim.calibration.targets import (
 )
 from hcc_sim.calibration.trial import Arm
 from hcc_sim.figures import Evidence, load_evidence
-from hcc_sim.parameters import load_calibration
 
 CALIBRATION = Path(__file__).parents[1] / "calibration"
 INF = math.inf
@@ -574,11 +573,6 @@ def test_what_cannot_be_read_says_why(tmp_path: Path, figure: str, told: str):
 
 
 # --- the evidence -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def evidence() -> Evidence:
-    return load_evidence(CALIBRATION, load_calibration(CALIBRATION).sources)
 
 
 @pytest.fixture(scope="module")

@@ -70,9 +70,9 @@ def test_medians_and_ratio_of_a_contrast():
 
 
 def test_it_is_the_covariance_of_the_contrast():
-    expected = sampling.covariance_of_contrast(
-        TREATED.reading, CONTROL.reading, RATIO.reading, sampling.events_of_ratio(0.15, 150.0, 100.0), 1.5
-    )
+    treated, control = sampling.events_of_ratio(0.15, 150.0, 100.0)
+    readings = [TREATED.reading], CONTROL.reading, [RATIO.reading]
+    expected = sampling.covariance_of_trial(*readings, [treated], control, 1.5)
     assert covariance_of([TREATED, CONTROL, RATIO], SIZES) == pytest.approx(expected)
 
 

@@ -12,10 +12,11 @@ import hcc_sim.analyses.turning as turning_module
 from hcc_sim.analyses import strategies as runs
 from hcc_sim.analyses.compare import Comparison, compare
 from hcc_sim.analyses.strategies import simulate_strategies
-from hcc_sim.analyses.turning import AGGRESSIVENESS, TIMING_ASSUMPTIONS, Turning, crossing, effects_of_aggressiveness
+from hcc_sim.analyses.turning import TIMING_ASSUMPTIONS, Turning, crossing, effects_of_aggressiveness
 from hcc_sim.errors import InputError
 from hcc_sim.outcomes.hcc import CONVERTED, EVERYBODY, OVERALL_SURVIVAL, WITHIN_MONTHS
 from hcc_sim.parameters import Distribution, load_calibration
+from hcc_sim.pathway.hcc import AGGRESSIVENESS
 from hcc_sim.scenario import Scenario, load_scenario
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -33,18 +33,12 @@ from hcc_sim.calibration.curves import FamilyFit, Landmark, Median, Range, fit_c
 from hcc_sim.calibration.shapes import Shapes, shapes_of
 from hcc_sim.calibration.targets import MONTHS_IN
 from hcc_sim.cli import main
-from hcc_sim.figures import Evidence, Figure, Study, load_evidence
+from hcc_sim.figures import Evidence, Figure, Study
 from hcc_sim.laws import Exponential, Gompertz, Law, LogNormal, Weibull
-from hcc_sim.parameters import load_calibration
 
 CALIBRATION = Path(__file__).parents[1] / "calibration"
 OS, PFS = "overall survival", "progression-free survival"
 TWO_PARAMETERS = ("weibull", "gompertz", "log-logistic", "log-normal")
-
-
-@pytest.fixture(scope="module")
-def evidence() -> Evidence:
-    return load_evidence(CALIBRATION, load_calibration(CALIBRATION).sources)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Drawing
 
-from hcc_sim.figures import Evidence, Figure, Study, load_evidence
+from hcc_sim.figures import Evidence, Figure, Study
 from hcc_sim.figures.network import Loop, contrasts, islands, loops, network
 from hcc_sim.parameters import load_calibration
 from hcc_sim.report.evidence_pages import FILES, write_evidence_pages
@@ -22,11 +22,6 @@ from hcc_sim.report.style import STYLE
 
 CALIBRATION = Path(__file__).parents[1] / "calibration"
 OS, PFS = "overall survival", "progression-free survival"
-
-
-@pytest.fixture(scope="module")
-def evidence() -> Evidence:
-    return load_evidence(CALIBRATION, load_calibration(CALIBRATION).sources)
 
 
 def ratio(study: str, number: int, pair: str, **other: object) -> Figure:

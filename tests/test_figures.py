@@ -10,15 +10,9 @@ import pytest
 
 from hcc_sim.errors import InputError
 from hcc_sim.figures import Evidence, load_evidence, rows, study_schema
-from hcc_sim.parameters import load_calibration
 
 CALIBRATION = Path(__file__).parents[1] / "calibration"
 DOCUMENTS = ("fu_review_2024", "wang_review_2024", "zhao_ming_2024", "zhao_haitao_2024", "radiotherapy_news", "facts")
-
-
-@pytest.fixture(scope="module")
-def evidence() -> Evidence:
-    return load_evidence(CALIBRATION, load_calibration(CALIBRATION).sources)
 
 
 # --- what there is ----------------------------------------------------------------------------------------------------

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 from hcc_sim.analyses.compare import compare
-from hcc_sim.analyses.turning import AGGRESSIVENESS, TIMING_ASSUMPTIONS
+from hcc_sim.analyses.turning import TIMING_ASSUMPTIONS
 from hcc_sim.calibration import statistics
 from hcc_sim.calibration.trial import simulate_arm
 from hcc_sim.errors import InputError
-from hcc_sim.fit_in_use import FitInUse, Quantity, check_pathway, fit_in_use
+from hcc_sim.fit_in_use import FitInUse, Quantity, check_pathway, fit_in_use, sealed
 from hcc_sim.laws import LogNormal
 from hcc_sim.parameters import Calibration, Distribution, load_calibration
+from hcc_sim.pathway.hcc import AGGRESSIVENESS
 from hcc_sim.pathway.model import Pathway, Set
 from hcc_sim.quantiles import value_of
 from hcc_sim.scenario import Scenario, hcc_pathway_of, load_scenario, programs
@@ -143,8 +144,8 @@ def test_nothing_is_simulated_on_the_fit_of_another_pathway(load: Load):
         ("figures/launch.yaml", "value: 17.8\n", "value: 17.9\n", "is stale"),
         ("priors.yaml", "low: 6 weeks", "low: 5 weeks", "is stale"),
         ("parameters.yaml", "value: 0.85\n", "value: 0.86\n", "is stale"),
-        ("fitted/fit.json", '"z_least"', '"z_last"', "cannot be read"),
-        ("fitted/fit.json", '"studies": []', '"studies": ["launch"]', "a fit of launch only"),
+        ("fitted/fit.json", '"seed": 20240502', '"seed": 20240503', "it was changed by hand"),
+        ("fitted/fit.json", "{", "", "cannot be read"),
     ],
 )
 def test_a_fit_that_is_not_of_these_files_is_refused(tmp_path: Path, file: str, old: str, new: str, told: str):
@@ -152,8 +153,17 @@ def test_a_fit_that_is_not_of_these_files_is_refused(tmp_path: Path, file: str, 
     path = folder / file
     text = path.read_text(encoding="utf-8")
     assert old in text
-    path.write_text(text.replace(old, new), encoding="utf-8")
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(InputError, match=rf"{told}.*: hcc-sim calibrate --calibration "):
+        fit_in_use(load_calibration(folder))
+
+
+def test_a_fit_of_some_studies_is_not_that_of_all(tmp_path: Path):
+    folder = Path(shutil.copytree(CALIBRATION, tmp_path / "calibration"))
+    path = folder / "fitted" / "fit.json"
+    summary = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(sealed(summary | {"studies": ["launch"]})), encoding="utf-8")
+    with pytest.raises(InputError, match="a fit of launch only"):
         fit_in_use(load_calibration(folder))
 
 
@@ -162,11 +172,14 @@ def test_words_and_regimens_do_not_make_it_stale(tmp_path: Path):
     for file, old, new in (
         ("parameters.yaml", "meaning: Youngest patient", "meaning: The youngest patient"),
         ("regimens.yaml", "title: Lenvatinib + TACE", "title: TACE + lenvatinib"),
+        ("priors.yaml", "# --- of every study", "# --- once more, of every study"),
     ):
         path = folder / file
         text = path.read_text(encoding="utf-8")
         assert old in text
         path.write_text(text.replace(old, new), encoding="utf-8")
+    for path in (folder / "figures").iterdir():  # as a checkout on Windows has it
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     assert fit_in_use(load_calibration(folder)) is not None
 
 

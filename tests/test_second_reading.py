@@ -17,8 +17,7 @@ from typing import NamedTuple
 
 import pytest
 
-from hcc_sim.figures import Evidence, Figure, Study, load_evidence
-from hcc_sim.parameters import load_calibration
+from hcc_sim.figures import Evidence, Figure, Study
 
 CALIBRATION = Path(__file__).parents[1] / "calibration"
 SECOND = CALIBRATION / "second_reading"
@@ -86,11 +85,6 @@ class Words(NamedTuple):
 def csv_rows(path: Path) -> list[Cells]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
-
-
-@pytest.fixture(scope="module")
-def evidence() -> Evidence:
-    return load_evidence(CALIBRATION, load_calibration(CALIBRATION).sources)
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ VERSION = 1
 """Raised when the meaning of the engine or of a target changes: fits of another version are stale."""
 
 FOLDER, SUMMARY, PRIORS, FIGURES = "fitted", "fit.json", "priors.yaml", "figures"
+SEAL = "seal"
 FILES = (PRIORS, "bridges.yaml", "vocabulary.yaml")
 """Beside the figures, files of which every byte counts for the fit."""
 RENEW = "hcc-sim calibrate"
@@ -223,6 +224,17 @@ def fit_in_use(calibration: Calibration) -> FitInUse | None:
     return fit
 
 
+def parameters_in_use(calibration: Calibration) -> tuple[Parameters, FitInUse | None]:
+    """All parameters as a run takes them before any scenario speaks, and the fit that they come from, if any.
+
+    Raises:
+        InputError: as `fit_in_use`.
+    """
+    fit = fit_in_use(calibration)
+    known = calibration.parameters
+    return (known, None) if fit is None else (known.with_entries(fit.common(known, {})), fit)
+
+
 def check_pathway(fit: FitInUse, calibration: Calibration, pathway: Pathway) -> None:
     """Raises InputError where the pathway has changed since the fit."""
     if fit.summary["hash"] != _with_pathway(fit.summary["hash_of_files"], pathway):
@@ -236,9 +248,17 @@ def _read(folder: Path, text: bytes, calibration: Calibration) -> FitInUse:
         refuse(folder, f"cannot be read ({error})", calibration)
 
 
+def sealed(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The summary of a fit with a hash over all of it, by which a change by hand is noticed."""
+    rest = {key: value for key, value in summary.items() if key != SEAL}
+    return rest | {SEAL: hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()}
+
+
 @lru_cache(maxsize=4)
 def _parsed(folder: Path, text: bytes) -> FitInUse:
     summary = json.loads(text)
+    if not isinstance(summary, dict) or summary != sealed(summary):
+        raise ValueError("it was changed by hand, or is not whole")
     quantities = {
         one["name"]: Quantity(
             one["name"],
@@ -287,9 +307,9 @@ def _with_pathway(of_files: str, pathway: Pathway) -> str:
 
 
 def hash_of_files(calibration: Calibration) -> str:
-    """The part of it that concerns files: bytes of figures, priors, bridges and names; numbers of parameters.
+    """The part of it that concerns files: lines of figures, priors, bridges and names; numbers of parameters.
 
-    Words do not count; nor do populations and regimens, which say whom a scenario simulates.
+    Comments and the words of parameters do not count; nor do populations and regimens, whom a scenario simulates.
     """
     parts = [
         repr((p.name, p.unit, p.decision, p.of_arm, p.bounds, p.distribution, p.value))
@@ -299,8 +319,13 @@ def hash_of_files(calibration: Calibration) -> str:
     parts.append(repr((table.ages_years, table.female_per_year, table.male_per_year)))
     files = [calibration.folder / name for name in FILES]
     files += sorted((calibration.folder / FIGURES).glob("*.yaml"))
-    parts += [f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in files]
+    parts += [f"{file.name} {hashlib.sha256(_without_comments(file.read_bytes())).hexdigest()}" for file in files]
     return _sha256(parts)
+
+
+def _without_comments(content: bytes) -> bytes:
+    """Lines that are no comments, however they end: neither a remark nor a checkout makes a fit stale."""
+    return b"\n".join(line for line in content.splitlines() if not line.lstrip().startswith(b"#"))
 
 
 def _sha256(parts: Iterable[str]) -> str:

@@ -9,8 +9,9 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from .errors import InputError, MachineError, Problem, Problems, nearest
+from .items import Item
 from .quantiles import value_of
-from .strict_yaml import Document, Keys, read_yaml
+from .strict_yaml import Document, read_yaml
 from .units import UNITS, shown
 
 KINDS = ("reported", "calibrated", "assumed")
@@ -67,7 +68,7 @@ class Parameter:
     ``kind`` is ``reported``, ``calibrated`` or ``assumed``. ``decision`` marks what a strategy chooses: it is never
     sampled. ``of_arm`` marks what each regimen has its own value of. ``distribution`` is None where the value is held.
     ``bounds`` are what is accepted, in the unit. ``set_by`` says which layer the value comes from: ``default``,
-    ``fit``, ``preset NAME``, ``regimen NAME``, ``scenario``, ``strategy NAME`` or ``--set``.
+    ``fit``, ``preset NAME``, ``regimen NAME``, ``scenario``, ``strategy NAME``, ``--set`` or ``turning``.
     """
 
     name: str
@@ -266,104 +267,6 @@ def sha256_of(contents: Iterator[bytes] | list[bytes]) -> str:
     return hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in contents)).hexdigest()
 
 
-@dataclass(frozen=True)
-class Item:
-    """One mapping of a file under check: hands out its entries, and notes a problem where one is wrong."""
-
-    document: Document
-    keys: Keys
-    problems: Problems
-
-    @property
-    def name(self) -> str:
-        """The last key."""
-        return str(self.keys[-1])
-
-    @property
-    def data(self) -> Any:
-        """What stands there."""
-        data = self.document.data
-        for key in self.keys:
-            data = data[key]
-        return data
-
-    def problem(self, message: str, *keys: str | int) -> None:
-        """Note what is wrong there, or at a key below."""
-        self.problems.add(self.document.problem((*self.keys, *keys), message))
-
-    def names(self) -> list[str]:
-        """The keys, none and a problem if this is no mapping."""
-        if isinstance(self.data, dict):
-            return list(self.data)
-        self.problem(f"given {shown(self.data)}; accepted: a mapping (keys with values)")
-        return []
-
-    def items(self) -> Iterator["Item"]:
-        """The entries, each to be checked."""
-        for name in self.names():
-            if not name or set(name) & set(" =\t"):
-                self.problem("a name must be text without blanks and '='", name)
-            yield Item(self.document, (*self.keys, name), self.problems)
-
-    def expect(self, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> bool:
-        """Whether this is a mapping; notes missing and unknown keys."""
-        if not isinstance(self.data, dict):
-            self.names()
-            return False
-        for key in self.data:
-            if key not in required + optional:
-                hint = nearest(key, required + optional)
-                accepted = ", ".join(required + optional)
-                self.problem(f"unknown key {shown(key)}. {hint} Accepted: {accepted}".replace("  ", " "), key)
-        if missing := [key for key in required if key not in self.data]:
-            self.problem(f"{' and '.join(missing)} missing")
-        return True
-
-    def text(self, key: str) -> str:
-        """A text that is not blank; empty where there is none, and a problem if something else is there."""
-        value = self.data.get(key, "")
-        if key in self.data and (not isinstance(value, str) or not value.strip()):
-            self.problem(f"given {shown(value)}; accepted: text (put it in quotes if it looks like a number)", key)
-            return ""
-        return str(value)
-
-    def flag(self, key: str) -> bool:
-        """True or false, false where there is none, and a problem if something else is there."""
-        value = self.data.get(key, False)
-        if not isinstance(value, bool):
-            self.problem(f"given {shown(value)}; accepted: true or false", key)
-        return value is True
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        """A list of texts; one text is a list of one."""
-        value = self.data.get(key, [])
-        values = [value] if isinstance(value, str) else value
-        if not isinstance(values, list) or not all(isinstance(v, str) and v.strip() for v in values):
-            self.problem(f"given {shown(value)}; accepted: text or a list of texts", key)
-            return ()
-        return tuple(values)
-
-    def one_of(self, key: str, accepted: tuple[str, ...]) -> str:
-        """One of these texts; empty where there is none, and a problem if something else is there."""
-        value = self.data.get(key, "")
-        if key in self.data and value not in accepted:
-            hint = nearest(value, accepted) if isinstance(value, str) else ""
-            self.problem(f"given {shown(value)}. {hint} Accepted: {', '.join(accepted)}".replace("  ", " "), key)
-            return ""
-        return str(value)
-
-    def number(self, reader: Parameter, *keys: str | int) -> float:
-        """The number at these keys in the parameter's unit, NaN and a problem if it is none."""
-        value = self.data
-        for key in keys:
-            value = value[key]
-        try:
-            return reader.read(value)
-        except ValueError as error:
-            self.problem(str(error), *keys)
-            return math.nan
-
-
 def _read_source(item: Item) -> Source:
     texts = ("doi", "url", "document", "note")
     if not item.expect(("citation",), texts):
@@ -441,7 +344,7 @@ def _read_bounds(item: Item, parameter: Parameter) -> tuple[float, float]:
     if not isinstance(bounds, list) or len(bounds) != 2:
         item.problem(f"given {shown(bounds)}; accepted: [low, high]", "bounds")
         return unit.low, unit.high
-    low, high = item.number(parameter, "bounds", 0), item.number(parameter, "bounds", 1)
+    low, high = item.number(parameter.read, "bounds", 0), item.number(parameter.read, "bounds", 1)
     if low >= high:
         item.problem("the lower bound must lie below the upper one", "bounds")
     return low, high
@@ -503,7 +406,7 @@ def _with_evidence(
         item.problem("an assumed value needs its reason", "kind")
     if kind == "calibrated" and "derivation" not in item.data:
         item.problem("a calibrated value needs its derivation", "kind")
-    value = item.number(blank, "value")
+    value = item.number(blank.read, "value")
     distribution = read_distribution(item, blank, value)
     if "distribution" not in item.data and kind in ("calibrated", "assumed") and not blank.decision:
         item.problem(f"needs a distribution, as every {kind} value that no strategy decides", "value")
@@ -535,7 +438,7 @@ def read_distribution(item: Item, parameter: Parameter, value: float) -> Distrib
         if family:
             inner.problem("low and high missing: the central 95% interval, or the bounds of a uniform")
         return None
-    low, high = inner.number(parameter, "low"), inner.number(parameter, "high")
+    low, high = inner.number(parameter.read, "low"), inner.number(parameter.read, "high")
     if low >= high:
         inner.problem("low must lie below high")
     elif not low <= value <= high and not any(map(math.isnan, (low, value, high))):

@@ -53,11 +53,11 @@ def _functions(family: str, low: float, high: float) -> tuple[Function, Function
     """z -> value, value -> z, and the ends between which values lie."""
     match family:
         case "normal":
-            return (*_line(low, high, lambda x: x, lambda x: x), (-math.inf, math.inf))
+            return (*_line(family, low, high), (-math.inf, math.inf))
         case "log-normal":
-            return (*_line(low, high, math.exp, math.log), (0.0, math.inf))
+            return (*_line(family, low, high), (0.0, math.inf))
         case "logit-normal":
-            return (*_line(low, high, _expit, _logit), (0.0, 1.0))
+            return (*_line(family, low, high), (0.0, 1.0))
         case "uniform":
             width = high - low
             return lambda z: low + width * NORMAL.cdf(z), lambda x: _score((x - low) / width), (low, high)
@@ -73,8 +73,20 @@ def _functions(family: str, low: float, high: float) -> tuple[Function, Function
     raise ValueError(f"no quantiles for the family '{family}'")
 
 
-def _line(low: float, high: float, back: Function, to: Function) -> tuple[Function, Function]:
-    """Normal between `low` and `high` (95%) on some scale, and the ways to and from it."""
+def scale_of(family: str) -> tuple[Function, Function]:
+    """The scale on which a family is broad, and the way back: logarithm, logit, or the value itself."""
+    if family.startswith("log-"):
+        return math.log, math.exp
+    return (_logit, _expit) if family in ("logit-normal", "beta") else (_same, _same)
+
+
+def _same(value: float) -> float:
+    return value
+
+
+def _line(family: str, low: float, high: float) -> tuple[Function, Function]:
+    """Normal between `low` and `high` (95%) on the scale of the family, and the ways to and from it."""
+    to, back = scale_of(family)
     middle, spread = 0.5 * (to(low) + to(high)), (to(high) - to(low)) / (2.0 * CENTRAL)
     return lambda z: back(middle + spread * z), lambda x: (to(x) - middle) / spread
 

@@ -13,8 +13,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.fields import FieldInfo
 
 from .errors import InputError, Problem, Problems, nearest
-from .fit_in_use import DESCRIBED, OF_SCENARIO, PRIOR_ONLY, FitInUse, check_pathway, fit_in_use
-from .parameters import Calibration, LifeTable, NamedSet, Parameter, Parameters, load_calibration
+from .fit_in_use import DESCRIBED, FitInUse, check_pathway, fit_in_use
+from .layers import NO_REGIMEN, Layers, Regimen, with_remarks
+from .parameters import Calibration, LifeTable, NamedSet, Parameters, load_calibration
 from .strict_yaml import Document, Keys, dotted, read_scalar, read_yaml
 from .units import DURATION_PATTERN, UNITS, parse_duration, shown
 
@@ -32,83 +33,6 @@ _SIZE_TEXT = "a whole number from 1 to 1,000,000,000,000"
 _SEED_TEXT = "a whole number from 0 to 18,446,744,073,709,551,615"
 _NAME_TEXT = "a name, one line of text that is not empty and neither begins nor ends with a blank"
 _NAME_PATTERN = r"^\S(.*\S)?$"
-
-
-@dataclass(frozen=True)
-class Regimen:
-    """A conversion treatment as a scenario names it.
-
-    ``entries`` are values of its own; ``fitted`` says of which study arm or regimen of the fit a parameter is taken;
-    ``grade`` is what is known of it (calibrated, network, described), empty where no fit is in use; ``borrowed`` are
-    notes to be shown with every headline.
-    """
-
-    name: str
-    grade: str
-    borrowed: tuple[str, ...]
-    entries: Mapping[str, Parameter]
-    fitted: Mapping[str, str]
-
-
-NO_REGIMEN = Regimen("", "", (), {}, {})
-
-
-@dataclass(frozen=True)
-class Layers:
-    """What a strategy's parameters are put together from; later wins.
-
-    Defaults, the fit, the preset, the regimen, what the scenario, the strategy and ``--set`` say.  Where scenario or
-    ``--set`` give another value of an assumption that the fit is conditional on, the fit is taken given that.
-    """
-
-    strategy: str
-    defaults: Parameters
-    fit: FitInUse | None
-    preset: NamedSet | None
-    regimen: Regimen
-    common: Mapping[str, float]
-    given: Mapping[str, float]
-    settings: Mapping[str, float]
-
-    @property
-    def beliefs(self) -> dict[str, float]:
-        """The assumptions that are common to all patients, and that scenario or ``--set`` hold at another value."""
-        return self._beliefs_of({**self.common, **self.settings})
-
-    def _beliefs_of(self, values: Mapping[str, float]) -> dict[str, float]:
-        """Those on which the fit is conditional: what is fitted itself, or who is simulated, tells nothing else."""
-        return {
-            name: value
-            for name, value in values.items()
-            if self.fit is not None
-            and name in self.fit.covariance
-            and self.defaults[name].kind == "assumed"
-            and not name.startswith(OF_SCENARIO)
-        }
-
-    def parameters(self, turned: Mapping[str, float] | None = None) -> Parameters:
-        """The parameters; ``turned`` are values taken for certain, of the fit too, whoever sets them otherwise."""
-        turned = turned or {}
-        parameters = self.defaults
-        shifts: Mapping[str, float] = {}
-        if self.fit is not None:
-            shifts = self.fit.shifts({**self.beliefs, **self._beliefs_of(turned)})
-            parameters = parameters.with_entries(self.fit.common(parameters, shifts))
-        if self.preset is not None:
-            parameters = parameters.with_entries(self.preset.entries)
-        parameters = parameters.with_entries(self._of_regimen(shifts))
-        parameters = parameters.with_values(self.common, "scenario")
-        parameters = parameters.with_values(self.given, f"strategy {self.strategy}", decision=True)
-        parameters = parameters.with_values(self.settings, "--set")
-        return parameters.with_values(turned, "turning")
-
-    def _of_regimen(self, shifts: Mapping[str, float]) -> dict[str, Parameter]:
-        entries = dict(self.regimen.entries)
-        for name, owner in self.regimen.fitted.items():
-            assert self.fit is not None
-            of_owner = self.fit.of_arm(owner, self.defaults, shifts, f"regimen {self.regimen.name}")
-            entries[name] = of_owner[name]
-        return entries
 
 
 @dataclass(frozen=True)
@@ -401,7 +325,13 @@ def load_scenario(
     problems = Problems()
     chain = _Chain(Path(path), problems)
     file = _check_shape(chain)
-    fit = _fit_of(calibration, problems)
+    fit = None
+    try:
+        fit = fit_in_use(calibration)
+    except InputError as error:  # told with what is wrong with the file; the rest of it cannot be checked
+        for problem in error.problems:
+            problems.add(problem)
+        problems.raise_if_any()
     check = _ParameterCheck(calibration, fit, chain)
     common = check.values(("parameters",))
     settings = check.overrides(overrides or {})
@@ -424,7 +354,7 @@ def load_scenario(
         chosen = own_regimens[name]
         layers = Layers(name, calibration.parameters, fit, preset, chosen, common, given[name], settings)
         parameters = layers.parameters()
-        layers = replace(layers, regimen=_with_remarks(chosen, parameters, fit))
+        layers = replace(layers, regimen=with_remarks(chosen, parameters, fit))
         return Strategy(name, parameters, given[name], chosen.name, layers)
 
     return Scenario(
@@ -444,34 +374,6 @@ def load_scenario(
         calibration=calibration,
         fit=fit,
     )
-
-
-def _fit_of(calibration: Calibration, problems: Problems) -> FitInUse | None:
-    """The fit in use; a problem, and none, if it is refused."""
-    try:
-        return fit_in_use(calibration)
-    except InputError as error:
-        for problem in error.problems:
-            problems.add(problem)
-        problems.raise_if_any()  # what does not fit the scenario could not be told
-        return None
-
-
-def _with_remarks(regimen: Regimen, parameters: Parameters, fit: FitInUse | None) -> Regimen:
-    """The regimen with a note on each value that no figure tells, or only a ratio of the network."""
-    notes = []
-    for name, owner in regimen.fitted.items():
-        p = parameters[name]
-        if fit is None or not p.set_by.startswith("regimen "):
-            continue
-        known = fit.quantities[f"{owner}: {name}"]
-        if known.unsure:
-            assert p.distribution is not None
-            ends = (p.value, p.distribution.low, p.distribution.high)
-            value, low, high = (UNITS[p.unit].format(float(f"{x:.3g}")) for x in ends)
-            told = "No figure tells" if known.verdict == PRIOR_ONLY else "Hardly any figure tells"
-            notes.append(f"{told} {name} of {owner}: {value} ({low} to {high}) is little surer than its prior.")
-    return replace(regimen, borrowed=(*regimen.borrowed, *notes, *(fit.of_network(regimen.name) if fit else ())))
 
 
 def _hash(chain: _Chain, overrides: Mapping[str, str]) -> str:

@@ -164,9 +164,10 @@ class Comparison:
         others = (name for name in means if name not in (best, worst))
         equal = [f"'{name}'" for name in others if not _told_apart(found[best] - found[name])]
         if not _told_apart(gap):
+            size = self.scenario.size
             return (
-                f"No strategy can be told apart by survival with {self.scenario.size:,} patients: '{best}' gives "
-                f"{means[best]:.1f} months {within}, {_plus_minus(gap)} more than '{worst}'."
+                f"No strategy can be told apart by survival with {size:,} patient{'s' if size > 1 else ''}: '{best}' "
+                f"gives {means[best]:.1f} months {within}, {_plus_minus(gap)} more than '{worst}'."
             )
         text = (
             f"Patients live longest under '{best}': {means[best]:.1f} months {within}, "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +11,9 @@ from hcc_sim.analyses.strategies import restricted_means, simulate_strategies
 from hcc_sim.outcomes import Definitions, Tally
 from hcc_sim.outcomes.hcc import HCC_OUTCOMES, OVERALL_SURVIVAL, WITHIN_MONTHS
 from hcc_sim.parameters import Distribution, Parameter, Parameters
+from hcc_sim.pathway.hcc import AGGRESSIVENESS, EFFECT_OF_SURGERY
+from hcc_sim.quantiles import scale_of
 from hcc_sim.scenario import Scenario
-
-EFFECT_OF_SURGERY = "surgery.effect"
-
-AGGRESSIVENESS = "aggressiveness"
-"""What patients differ by and nobody sees; parameters of its effects have it in their names."""
 
 OF_CHOICES = {
     "necrosis_test.": ("necrosis_test.sensitivity", "necrosis_test.specificity"),
@@ -54,8 +50,8 @@ class Turning:
     """How far a contrast hangs on one parameter.
 
     `differences` are those of the restricted mean survival time (months, `strategy` minus `versus`) at `values`: the
-    ends of its central 95% interval and the base value, all that was fitted taken given each.  `turns_at` is where the
-    sign changes, interpolated on the scale of the distribution; None if it does not.
+    ends of its central 95% interval and the base value.  Where an assumption is turned, what was fitted is taken given
+    it.  `turns_at` is where the sign changes, interpolated on the scale of the distribution; None if it does not.
     """
 
     parameter: Parameter
@@ -171,23 +167,12 @@ def _headline_of(population: str) -> Definitions:
 
 def crossing(prior: Distribution, values: Sequence[float], differences: Sequence[float]) -> float | None:
     """Where the differences change sign, or are 0, interpolated on the scale on which the prior is wide."""
-    scaled = [_scaled(prior, value) for value in values]
+    to, back = scale_of(prior.family)
+    scaled = [to(value) for value in values]
     for i, difference in enumerate(differences):
         if difference == 0.0:
             return values[i]
         if i + 1 < len(values) and difference * differences[i + 1] < 0:
             part = difference / (difference - differences[i + 1])
-            return _unscaled(prior, scaled[i] + part * (scaled[i + 1] - scaled[i]))
+            return back(scaled[i] + part * (scaled[i + 1] - scaled[i]))
     return None
-
-
-def _scaled(prior: Distribution, value: float) -> float:
-    if prior.family in ("log-normal", "log-uniform"):
-        return math.log(value)
-    return math.log(value / (1.0 - value)) if prior.family in ("beta", "logit-normal") else value
-
-
-def _unscaled(prior: Distribution, value: float) -> float:
-    if prior.family in ("log-normal", "log-uniform"):
-        return math.exp(value)
-    return 1.0 / (1.0 + math.exp(-value)) if prior.family in ("beta", "logit-normal") else value

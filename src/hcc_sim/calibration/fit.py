@@ -94,22 +94,20 @@ class Fit:
     seconds: float
 
     @property
-    def base(self) -> dict[str, float]:
-        """The base case: each quantity at the posterior mean of its z, in its unit."""
-        return {entry.name: entry.value for entry in self.ledger}
-
-    @property
     def covariance(self) -> dict[str, dict[str, float]]:
         """Of the z of each quantity that is common to all patients with those of all that set a parameter.
 
-        Without those that trials and studies have for themselves; to first order, what is smaller than
-        `LEAST_COVARIANCE` left out.
+        Without those that trials and studies have for themselves.  Correlations are to first order, standard deviations
+        those of the ledger; what is smaller than `LEAST_COVARIANCE` is left out.
         """
         kept = [one for one in self.quantities if one.prior.parameter and not one.name.startswith(OF_TRIAL)]
         weights = np.zeros((len(kept), len(self.posterior.covariance)))
         for row, quantity in enumerate(kept):
             weights[row, quantity.places] = quantity.weights
-        full = weights @ self.posterior.covariance @ weights.T
+        first_order = weights @ self.posterior.covariance @ weights.T
+        told = {entry.name: entry.sd_ratio for entry in self.ledger}
+        spread = np.array([told[one.name] * one.spread for one in kept]) / np.sqrt(np.diag(first_order))
+        full = first_order * np.outer(spread, spread)
         found = {
             one.name: {
                 other.name: round(float(c), 6)

@@ -16,7 +16,7 @@ from hcc_sim.calibration.fit import Fit
 from hcc_sim.calibration.left_out import LeftOutRatio
 from hcc_sim.calibration.only_in_network import Solved
 from hcc_sim.files import written_together
-from hcc_sim.fit_in_use import SUMMARY, VERSION, hash_of, hash_of_files, refuse
+from hcc_sim.fit_in_use import SUMMARY, VERSION, hash_of, hash_of_files, refuse, sealed
 from hcc_sim.parameters import Calibration
 from hcc_sim.scenario import hcc_pathway_of
 
@@ -51,11 +51,6 @@ class Fitted:
     summary: Mapping[str, Any]
 
     @property
-    def base(self) -> Mapping[str, float]:
-        """The base case of each quantity: posterior mean of its z, in its unit."""
-        return {entry["name"]: entry["value"] for entry in self.summary["ledger"]}
-
-    @property
     def studies(self) -> list[str]:
         """The studies that it is a fit of; none means all."""
         return self.summary["studies"]
@@ -82,7 +77,7 @@ def write_fit(folder: Path, fit: Fit, calibration: Calibration, *, seed: int, pa
     import pyarrow.parquet as pq
 
     z = fit.posterior.draws
-    summary = _summary(fit, calibration, seed, patients)
+    summary = sealed(_summary(fit, calibration, seed, patients))
     identity = {key: str(summary[key]) for key in IDENTITY}
     with written_together(folder, FILES) as made:
         for name, columns in ((DRAWS, fit.values), (UNKNOWNS, dict(zip(fit.unknowns, z.T, strict=True)))):

@@ -176,10 +176,11 @@ class Model:
         return frozenset(arm for target in self.targets if target.compares is not None for arm in target.arms)
 
     @cached_property
-    def _of_arm(self) -> dict[str, list[Quantity]]:
-        return {
-            arm: [one for one in self.quantities if one.owner in ("", arm, arm.partition("/")[0])] for arm in self.arms
-        }
+    def _by_owner(self) -> dict[str, list[Quantity]]:
+        found: defaultdict[str, list[Quantity]] = defaultdict(list)
+        for one in self.quantities:
+            found[one.owner].append(one)
+        return dict(found)
 
     @cached_property
     def clusters(self) -> tuple[tuple[str, ...], ...]:
@@ -191,10 +192,13 @@ class Model:
         return tuple(tuple(sorted(found, key=order.__getitem__)) for found in nx.connected_components(graph))
 
     def values(self, z: Floats, arm: str) -> dict[str, float]:
-        """The values of the pathway's parameters, and of the trial's own, in an arm."""
+        """The values of the pathway's parameters, and of the trial's own, in an arm.
+
+        A regimen's key gives those of the mean of its arms, without effects of any study.
+        """
         values = dict(self.held)
         effects = []
-        for quantity in self._of_arm[arm]:
+        for quantity in (one for owner in ("", arm.partition("/")[0], arm) for one in self._by_owner.get(owner, ())):
             value = quantity.value(z)
             if quantity.prior.name in EFFECTS:
                 effects.append((*EFFECTS[quantity.prior.name], value))

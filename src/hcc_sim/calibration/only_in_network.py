@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from hcc_sim.calibration import statistics
 from hcc_sim.calibration.library import Regimen
-from hcc_sim.calibration.model import EFFECTS, Model
+from hcc_sim.calibration.model import Model
 from hcc_sim.calibration.network import Network, NoPath
 from hcc_sim.calibration.parallel import in_parallel
+from hcc_sim.calibration.posterior import FARTHEST_Z
 from hcc_sim.calibration.prior import Prior
 from hcc_sim.calibration.targets import OVERALL, PROGRESSION_FREE
 from hcc_sim.calibration.trial import simulate_arm
@@ -33,7 +34,7 @@ TIMES: Mapping[str, statistics.Times] = {
 NEAR = 0.003
 """Of the log hazard ratio, at which a search ends."""
 
-STEPS, LARGEST_STEP, FARTHEST_Z = 12, 1.5, 4.5
+STEPS, LARGEST_STEP = 12, 1.5
 
 
 @dataclass(frozen=True)
@@ -116,12 +117,8 @@ def _solve(
     def seek(number: int) -> tuple[float, float]:
         z = draws[number]
         trial = model.trial_values(z)
-        common = _common(model, z)
-        values = common | {name: prior.at(float(own[name][number])) for name, prior in priors.items()}
-        of_comparator = common | {
-            one.prior.parameter: one.value(z) for one in model.quantities if one.owner == comparator
-        }
-        other = simulate_arm(model.pathway, of_comparator, seed=model.seed, patients=model.patients)
+        values = model.values(z, owner)
+        other = model.simulate(z, comparator)
 
         def ratio(at: float) -> float:
             moved = values | {SOUGHT: priors[SOUGHT].at(at)}
@@ -164,15 +161,6 @@ def _root(ratio: Callable[[float], float], start: float, asked: float) -> tuple[
             slope = min((new - here) / (there - at), -0.05)
         at, here = there, new
     return at, here
-
-
-def _common(model: Model, z: Floats) -> dict[str, float]:
-    """The pathway's values that are no arm's own, as a scenario takes them: without effects of studies."""
-    values = dict(model.held)
-    for quantity in model.quantities:
-        if not quantity.owner and quantity.prior.name not in EFFECTS:
-            values[quantity.prior.parameter or quantity.prior.name] = quantity.value(z)
-    return values
 
 
 def _of_network(network: Network, regimen: str, comparator: str, endpoint: str, count: int, seed: int) -> Floats:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from hcc_sim.errors import Problems
 from hcc_sim.fit_in_use import OF_TRIAL, PRIORS
-from hcc_sim.parameters import Distribution, Item, Parameter, Parameters, read_distribution
+from hcc_sim.items import Item
+from hcc_sim.parameters import Distribution, Parameter, Parameters, read_distribution
 from hcc_sim.quantiles import beta_of_interval, value_of
 from hcc_sim.strict_yaml import read_yaml
 from hcc_sim.units import UNITS

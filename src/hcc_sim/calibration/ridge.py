@@ -17,11 +17,14 @@ from scipy import linalg
 from hcc_sim.calibration.parallel import in_parallel
 from hcc_sim.calibration.posterior import FARTHEST_Z, Posterior
 from hcc_sim.calibration.solve import Found, Search, working
+from hcc_sim.pathway.hcc import EFFECT_OF_SURGERY
 from hcc_sim.quantiles import score_of
 
 Floats = NDArray[np.float64]
 
-EFFECT = "surgery.effect"
+EQUALLY = 3.84
+"""Of the sum of squares above its least: up to here points go about equally with the figures (95%, one parameter)."""
+
 SELECTING = ("surgery.declined_log_odds_depth", "response.depth_per_aggressiveness")
 """Who responds less deeply declines surgery more often, and whose tumour is aggressive responds less deeply: together
 they make the operated differ from the others before any surgery."""
@@ -45,11 +48,11 @@ def ridge_of(search: Search, best: Found, posterior: Posterior) -> list[RidgePoi
     """The grid, by selection and then by effect; empty where the fit has no effect of surgery."""
     priors = {one.name: one.prior for one in search.model.quantities if not one.owner}
     place = {one.name: one.places[0] for one in search.model.quantities if not one.owner}
-    if EFFECT not in priors:
+    if EFFECT_OF_SURGERY not in priors:
         return []
     selecting = [name for name in SELECTING if name in priors]
     base = {name: priors[name].at(float(best.z[place[name]])) for name in selecting}
-    held = [place[name] for name in (EFFECT, *selecting)]
+    held = [place[name] for name in (EFFECT_OF_SURGERY, *selecting)]
     free = posterior.told.copy()
     free[held] = False
     slope = search.whiten(np.where(free, posterior.slope, 0.0))[:, free]
@@ -61,7 +64,7 @@ def ridge_of(search: Search, best: Found, posterior: Posterior) -> list[RidgePoi
 
     def at(point: tuple[float, float]) -> RidgePoint:
         size, effect = point
-        values: Mapping[str, float] = {EFFECT: effect} | {name: size * value for name, value in base.items()}
+        values: Mapping[str, float] = {EFFECT_OF_SURGERY: effect} | {name: size * value for name, value in base.items()}
         z = best.z.copy()
         for name, value in values.items():
             z[place[name]] = score(name, value)

@@ -108,18 +108,6 @@ def effective_patients(patients: float | None, events: float | None) -> float:
     return min(patients, max(events, patients * uncensored))
 
 
-def survival_error_at_median(reading: Reading, shape: float) -> float:
-    """The standard error, on the logit scale, of "observed survival at the reported median is 0.5".
-
-    The slope of a Weibull curve at its median turns the error of ln t round: d logit S / d ln t = -2 shape ln 2.
-
-    ValueError: the reading is not on the log scale, or the shape is not above 0.
-    """
-    if reading.scale != "log":
-        raise ValueError(f"a median is read on the log scale, not on the {reading.scale} scale")
-    return 2.0 * _positive("a shape", shape) * _LN2 * reading.error
-
-
 def of_proportion(patients: float, *, percent: float | None = None, count: float | None = None) -> Reading:
     """A proportion x / n on the logit scale, with error sqrt(1 / x + 1 / (n - x)).
 
@@ -221,13 +209,6 @@ def events_of_ratio(error: float, patients_treated: float, patients_control: flo
     treated, control = _positive("patients", patients_treated), _positive("patients", patients_control)
     share = (1.0 / treated + 1.0 / control) / _positive("an error", error) ** 2
     return share * treated, share * control
-
-
-def covariance_of_contrast(
-    treated: Reading, control: Reading, ratio: Reading, events: tuple[float, float], shape: float
-) -> FloatArray:
-    """Covariance (3, 3) of (ln m_t, ln m_c, ln HR) in one study: `covariance_of_trial` of two arms."""
-    return covariance_of_trial([treated], control, [ratio], [events[0]], events[1], shape)
 
 
 def covariance_of_trial(

@@ -227,12 +227,6 @@ def dead_around_operation(arm: Arm) -> Flags:
     return operated(arm) & (arm.death == arm.operation)
 
 
-def recurred_within(months: float, arm: Arm) -> Flags:
-    """Whose relapse after resection was seen by then."""
-    with np.errstate(invalid="ignore"):
-        return resected(arm) & (arm.recurrence - arm.resection <= months)
-
-
 def relapsed(early: bool, arm: Arm) -> Flags:
     """Who had an early or a late relapse after resection."""
     return np.isfinite(arm.recurrence) & (_is_early(arm) == early)

@@ -47,14 +47,11 @@ def scenarios(
     elif not parameters:
         list_scenarios()
     else:
-        from hcc_sim.fit_in_use import fit_in_use
+        from hcc_sim.fit_in_use import parameters_in_use
         from hcc_sim.parameters import load_calibration
         from hcc_sim.report import listing
 
-        calibration_in_use = load_calibration(calibration)
-        known = calibration_in_use.parameters
-        if fit := fit_in_use(calibration_in_use):
-            known = known.with_entries(fit.common(known, {}))
+        known, _ = parameters_in_use(load_calibration(calibration))
         if output is TableFormat.table:
             show(listing.parameter_list(known))
         else:
@@ -86,15 +83,14 @@ def write_parameter_book(
     calibration: CalibrationOption = None,
 ) -> None:
     """Write the parameter book: every parameter with value, interval, kind, origin, and the exits that use it."""
-    from hcc_sim.fit_in_use import fit_in_use
+    from hcc_sim.fit_in_use import parameters_in_use
     from hcc_sim.parameters import load_calibration
     from hcc_sim.report.parameter_book import FILES, write_book
     from hcc_sim.scenario import hcc_pathway_of
 
     known = load_calibration(calibration)
     may_write(out, FILES, force=force)
-    fit = fit_in_use(known)
-    parameters = known.parameters.with_entries(fit.common(known.parameters, {})) if fit else known.parameters
+    parameters, fit = parameters_in_use(known)
     write_book(out, parameters, hcc_pathway_of(known).uses(), fit)
     say(f"{', '.join(FILES)} in {out}")
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from functools import lru_cache
+from itertools import chain, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,9 +103,9 @@ class _Compiler:
         parts = (p for s in pathway.states for e in pathway.exits_of(s) for p in _parts(e))
         self.exit_names = tuple(dict.fromkeys(part.name for part in parts))
         self.schedule_place: dict[Schedule, int] = {}
-        self.hazards = {s.name: [e for e in pathway.exits_of(s) if isinstance(e, Hazard)] for s in pathway.states}
+        self.hazards = hazards_of(pathway)
         self.ways = ways_on(pathway)
-        self.lasting = lasting_events(self.hazards, self.ways)
+        self.lasting = lasting_events(pathway)
         self.most_columns = 1
         self._lay_out_life()
         self._build_laws()
@@ -423,16 +424,26 @@ class _Columns(dict[int, int]):
         return self.setdefault(place, len(self))
 
 
-def lasting_events(hazards: Mapping[str, Sequence[Hazard]], ways: Mapping[str, set[str]]) -> set[str]:
+@lru_cache(maxsize=64)
+def hazards_of(pathway: Pathway) -> Mapping[str, Sequence[Hazard]]:
+    """By state, its exits that are hazards."""
+    return {s.name: [e for e in pathway.exits_of(s) if isinstance(e, Hazard)] for s in pathway.states}
+
+
+@lru_cache(maxsize=64)
+def lasting_events(pathway: Pathway) -> frozenset[str]:
     """The events whose budget must be kept from stay to stay.
 
     An event that is an exit of one state only, in which no patient stays twice, is drawn and spent within one stay.
     """
     states_of: dict[str, list[str]] = {}
-    for state, exits in hazards.items():
+    for state, exits in hazards_of(pathway).items():
         for exit in exits:
             states_of.setdefault(exit.event, []).append(state)
-    return {event for event, states in states_of.items() if len(states) > 1 or _may_stay_again(states[0], ways)}
+    ways = ways_on(pathway)
+    return frozenset(
+        event for event, states in states_of.items() if len(states) > 1 or _may_stay_again(states[0], ways)
+    )
 
 
 def _may_stay_again(state: str, ways: Mapping[str, set[str]]) -> bool:
@@ -445,7 +456,8 @@ def _may_stay_again(state: str, ways: Mapping[str, set[str]]) -> bool:
     return state in seen
 
 
-def ways_on(pathway: Pathway) -> dict[str, set[str]]:
+@lru_cache(maxsize=64)
+def ways_on(pathway: Pathway) -> Mapping[str, set[str]]:
     """By state, the states with timed exits in which its patients may stay next, through branches; `back` is itself."""
     ways = {}
     for state in pathway.states:
@@ -477,7 +489,7 @@ def _parts(exit: TimedExit | Branch) -> tuple[TimedExit | Arm, ...]:
 def _as_words(row: Row) -> NDArray[np.int64]:
     """Integers as they are, floats by their bits."""
     reals = np.array(row, dtype=np.float64)
-    whole = np.frombuffer(bytes([isinstance(word, int) for word in row]), np.bool_)
+    whole = np.frombuffer(bytes(map(isinstance, row, repeat(int))), np.bool_)
     words = reals.view(np.int64)
     words[whole] = reals[whole].astype(np.int64)  # places and keys are far below 2^53, so none has been rounded
     return words

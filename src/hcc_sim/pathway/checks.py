@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import lru_cache
 from itertools import chain, pairwise
 
 from hcc_sim.luck import name_keys
@@ -64,14 +65,14 @@ def problems_of_values(pathway: Pathway, values: Mapping[str, float]) -> list[st
     for schedule in dict.fromkeys(_schedules(pathway)):
         problems += _schedule(schedule, values)
     problems += _thresholds(pathway, values)
-    at_once = {
+    at_once = frozenset(
         (state.name, exit.name)
         for state in pathway.states
         for exit in pathway.exits_of(state)
         if (isinstance(exit, Delay) and number(exit.duration_months, values) == 0.0)
         or (isinstance(exit, Service) and number(exit.wait_months, values) == 0.0)
-    }
-    return problems + timeless_cycles(pathway, at_once)
+    )
+    return problems + list(timeless_cycles(pathway, at_once))
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
@@ -382,7 +383,8 @@ Spot = tuple[str, str, bool, Known]
 """Where a road is: state, state to go back to, whether its entry lies in the past, attributes known."""
 
 
-def timeless_cycles(pathway: Pathway, at_once: Collection[tuple[str, str]] = ()) -> list[str]:
+@lru_cache(maxsize=64)
+def timeless_cycles(pathway: Pathway, at_once: frozenset[tuple[str, str]] = frozenset()) -> tuple[str, ...]:
     """Roads on which a patient could go round without time passing.
 
     A delay from an epoch counts as timeless, since its date may have passed; so do the exits `at_once` (state, exit).
@@ -419,7 +421,7 @@ def timeless_cycles(pathway: Pathway, at_once: Collection[tuple[str, str]] = ())
     for state in pathway.states:
         if not state.final and (state.branch is None or state.name == pathway.start):
             walk(state, state.name, True, frozenset(), ())
-    return list(found)
+    return tuple(found)
 
 
 def _timeless(

@@ -41,6 +41,12 @@ FOREVER = float("inf")
 START = "on conversion therapy"
 """Where patients start, in a scenario's words; whether they will respond is settled on the way in."""
 
+EFFECT_OF_SURGERY = "surgery.effect"
+"""The parameter that says what surgery does to disease that it leaves behind."""
+
+AGGRESSIVENESS = "aggressiveness"
+"""The attribute by which patients differ and which nobody sees; parameters of its effects have it in their names."""
+
 DEATHS = ("dead of cancer", "dead of liver failure", "dead around an operation", "dead of other causes")
 
 # --- what can be true of a patient ------------------------------------------------------------------------------------
@@ -127,7 +133,7 @@ progression = Hazard(
     since="start of therapy",
     when=~unseen_progression & ~when("disease seen") & ~converted,
     in_place=True,
-    scaled_by={"aggressiveness": "progression.log_hazard_ratio_aggressiveness"},
+    scaled_by={AGGRESSIVENESS: "progression.log_hazard_ratio_aggressiveness"},
     hazard_ratios={
         "responder": "progression.responder_hazard_ratio",
         "off drugs": "drugs.withdrawal_effect_on_progression",
@@ -143,7 +149,7 @@ local_regrowth = Hazard(
         "viable tumour is left"
     ),
     in_place=True,
-    scaled_by={"aggressiveness": "regrowth.log_hazard_ratio_aggressiveness"},
+    scaled_by={AGGRESSIVENESS: "regrowth.log_hazard_ratio_aggressiveness"},
     hazard_ratios={
         "off drugs": "drugs.withdrawal_effect_on_regrowth",
         "viable remnant": "resection.r1_effect_on_regrowth",
@@ -159,9 +165,9 @@ occult_outgrowth = Hazard(
     since="conversion",
     when=occult,
     in_place=True,
-    scaled_by={"aggressiveness": "outgrowth.log_hazard_ratio_aggressiveness"},
+    scaled_by={AGGRESSIVENESS: "outgrowth.log_hazard_ratio_aggressiveness"},
     hazard_ratios={
-        "operated": "surgery.effect",
+        "operated": EFFECT_OF_SURGERY,
         "off drugs": "drugs.withdrawal_effect_on_outgrowth",
         "on adjuvant": "adjuvant.effect_on_outgrowth",
         "after adjuvant": "adjuvant.effect_afterwards",
@@ -176,7 +182,7 @@ new_primary = Hazard(
     when=converted & ~unseen_primary,
     in_place=True,
     hazard_ratios={
-        "operated": "surgery.effect",
+        "operated": EFFECT_OF_SURGERY,
         "off drugs": "drugs.withdrawal_effect_on_new_primary",
         "on adjuvant": "adjuvant.effect_on_new_primary",
         "after adjuvant": "adjuvant.effect_afterwards",
@@ -259,7 +265,7 @@ def _death_of_cancer(*, supportive: bool = False) -> Hazard:
         to="dead of cancer",
         since="disease since",
         when=active_disease,
-        scaled_by={"aggressiveness": "death.log_hazard_ratio_aggressiveness"},
+        scaled_by={AGGRESSIVENESS: "death.log_hazard_ratio_aggressiveness"},
         hazard_ratios=ratios,
     )
 
@@ -325,7 +331,7 @@ THERAPY: tuple[State, ...] = (
             "on conversion therapy",
             "response.probability",
             name="will respond",
-            shifted_by={"aggressiveness": "response.log_odds_aggressiveness"},
+            shifted_by={AGGRESSIVENESS: "response.log_odds_aggressiveness"},
             does=(Set("responder", 1),),
         ),
         Arm("on conversion therapy", name="will not respond"),
@@ -356,7 +362,7 @@ THERAPY: tuple[State, ...] = (
         name="can it become resectable",
         on_arrival=(
             Set("depth of response", Normal(0.0, 1.0)),
-            Add("depth of response", Linear({"aggressiveness": "response.depth_per_aggressiveness"})),
+            Add("depth of response", Linear({AGGRESSIVENESS: "response.depth_per_aggressiveness"})),
         ),
     ),
     State(
@@ -398,7 +404,7 @@ CONVERSION: tuple[State, ...] = (
             "converted",
             "conversion.occult_share",
             name="occult disease",
-            shifted_by={"aggressiveness": "conversion.occult_log_odds_aggressiveness"},
+            shifted_by={AGGRESSIVENESS: "conversion.occult_log_odds_aggressiveness"},
             does=(Set("occult disease", 1),),
         ),
         Arm("converted", name="no occult disease"),
@@ -762,7 +768,7 @@ LAWS = {
 ATTRIBUTES: Mapping[str, Value] = {
     "age": Normal("population.age_mean", "population.age_sd", "population.age_low", "population.age_high"),
     "male": Bernoulli("population.male_share"),
-    "aggressiveness": Normal(0.0, 1.0),
+    AGGRESSIVENESS: Normal(0.0, 1.0),
     "necrosis test": Bernoulli("necrosis_test.share_tested"),
     "responder": 0,
     "depth of response": 0,

@@ -380,9 +380,11 @@ class Epoch:
     first: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pathway:
     """The states, and what is true of everybody.
+
+    It is equal to itself alone, so that what follows from its states is found once (`functools.cache`).
 
     Args:
         title: what a reader is shown.

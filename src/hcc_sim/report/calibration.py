@@ -24,9 +24,10 @@ from hcc_sim.calibration.fit import Fit
 from hcc_sim.calibration.fitted import Fitted
 from hcc_sim.calibration.left_out import LeftOutRatio
 from hcc_sim.calibration.reproduce import FAR, Row
-from hcc_sim.calibration.ridge import EFFECT
 from hcc_sim.calibration.three_ways import ThreeWays
 from hcc_sim.files import written_together
+from hcc_sim.fit_in_use import PRIOR_ONLY
+from hcc_sim.pathway.hcc import EFFECT_OF_SURGERY
 from hcc_sim.quantiles import CENTRAL
 from hcc_sim.report.listing import rows_as_csv
 from hcc_sim.report.ridge_plot import ridge_plot
@@ -48,8 +49,8 @@ def fit_report(fit: Fit) -> RenderableType:
         "Figures": f"{sum(t.fitted for t in fit.targets)} fitted, of {len({a for t in fit.targets for a in t.arms})} "
         f"arms; {len(fit.left_out)} left out, each with its reason in fit.json",
         "Objective": f"{fit.objective:.1f}: squares of {sum(t.fitted for t in fit.targets)} residuals and of all z",
-        "Draws": f"{len(posterior.draws)}, independent; {float(np.median(posterior.off)):.2f} prior standard "
-        f"deviations from their roots (median). Weighted to the exact posterior they would count as "
+        "Draws": f"{len(posterior.draws)}, in pairs with opposite noise; {float(np.median(posterior.off)):.2f} prior "
+        f"standard deviations from their roots (median). Weighted to the exact posterior they would count as "
         f"{posterior.effective:.1f}",
         "Parameters": f"{posterior.effective_parameters:.0f} effective, of {len(posterior.covariance)} unknowns",
         "Learned": ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items())),
@@ -59,7 +60,7 @@ def fit_report(fit: Fit) -> RenderableType:
         grid.add_row(Text(label), Text(text))
     learned: list[RenderableType] = [Text("Common to all, as far as something was learned:", style="bold")]
     for entry in fit.ledger:
-        if ": " not in entry.name and entry.verdict != "prior only":
+        if ": " not in entry.name and entry.verdict != PRIOR_ONLY:
             learned.append(Text.assemble((entry.name, "bold"), f"  {entry.verdict}"))
             before = f"{entry.prior_median:.3g} ({entry.prior_low:.3g} to {entry.prior_high:.3g}) before"
             after = f"{entry.posterior_median:.3g} ({entry.posterior_low:.3g} to {entry.posterior_high:.3g}) after"
@@ -256,7 +257,7 @@ def write_reproduce(folder: Path, rows: Sequence[Row], fit: Fitted, page: str) -
         with mpl.rc_context(STYLE):
             _save(reproduce_plot(rows), made / PICTURES / "reproduce")
             if points := fit.summary["ridge"]:
-                effect = next(entry for entry in fit.summary["ledger"] if entry["name"] == EFFECT)
+                effect = next(entry for entry in fit.summary["ledger"] if entry["name"] == EFFECT_OF_SURGERY)
                 (made / PICTURES / "ridge.csv").write_text(rows_as_csv(points), encoding="utf-8")
                 _save(ridge_plot(points, effect), made / PICTURES / "ridge")
 

@@ -8,10 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from hcc_sim.calibration.fit import LEARNED, MOVED
 from hcc_sim.calibration.fitted import Fitted
 from hcc_sim.calibration.reproduce import FAR, Row
-from hcc_sim.calibration.ridge import EFFECT
+from hcc_sim.calibration.ridge import EQUALLY
 from hcc_sim.calibration.three_ways import ThreeWays
+from hcc_sim.fit_in_use import PRIOR_ONLY, UNSURE
+from hcc_sim.pathway.hcc import EFFECT_OF_SURGERY
 from hcc_sim.quantiles import CENTRAL
 from hcc_sim.report.calibration import by_follow_up, quality, reported, three_ways_summary
 from hcc_sim.report.markdown import plain, table
@@ -120,7 +123,7 @@ def _ridge(summary: Mapping[str, Any]) -> list[str]:
     points = summary["ridge"]
     if not points:
         return []
-    entry = next(entry for entry in summary["ledger"] if entry["name"] == EFFECT)
+    entry = next(entry for entry in summary["ledger"] if entry["name"] == EFFECT_OF_SURGERY)
     least = min(point["objective"] for point in points)
     near = [point for point in points if point["objective"] - least <= EQUALLY]
     effects, sizes = ([point[key] for point in near] for key in ("effect", "selection"))
@@ -138,9 +141,6 @@ def _ridge(summary: Mapping[str, Any]) -> list[str]:
     heading = "## What surgery does, and who is operated"
     return [heading, told, "![Effect of surgery against selection](pictures/ridge.svg)"]
 
-
-EQUALLY = 3.84
-"""Of the sum of squares above its least: the 95% bound of one parameter."""
 
 RIDGE = """Studies that compare operated with unoperated patients are simulated as they were made, so they tell of
 `surgery.effect` and of selection together: how much less often those decline whose tumour responded deeply, and how
@@ -204,16 +204,16 @@ def _three(row: ThreeWays) -> tuple[str, ...]:
 
 
 def _told(ledger: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return [entry for entry in ledger if entry["verdict"] != "prior only"]
+    return [entry for entry in ledger if entry["verdict"] != PRIOR_ONLY]
 
 
 def _verdicts(ledger: Sequence[Mapping[str, Any]]) -> str:
     count = Counter(entry["verdict"] for entry in ledger)
-    prior_only = [entry["name"] for entry in ledger if entry["verdict"] == "prior only" and ": " not in entry["name"]]
+    prior_only = [entry["name"] for entry in ledger if entry["verdict"] == PRIOR_ONLY and ": " not in entry["name"]]
     return (
-        f"{count['learned']} quantities learned (posterior below half of the prior's standard deviation), "
-        f"{count['partly']} partly (below 0.85), {count['prior only']} prior only. Common to all and prior only: "
-        f"{', '.join(f'`{name}`' for name in prior_only)}."
+        f"{count['learned']} quantities learned (posterior standard deviation below {LEARNED:g} of the prior's), "
+        f"{count['partly']} partly (below {UNSURE:g}, or moved by more than {MOVED:g} of it), {count[PRIOR_ONLY]} "
+        f"prior only. Common to all and prior only: {', '.join(f'`{name}`' for name in prior_only)}."
     )
 
 

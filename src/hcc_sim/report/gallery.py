@@ -8,6 +8,7 @@ from pathlib import Path
 from hcc_sim.analyses.compare import Comparison
 from hcc_sim.files import written_together
 from hcc_sim.report.markdown import plain, table
+from hcc_sim.report.numbers import FEWEST_DECIMALS, STANDARD_ERRORS, with_error
 from hcc_sim.report.screen import borrowed, population_in_words, regimens_in_words
 
 FILES = ("gallery.md",)
@@ -24,10 +25,10 @@ OUTCOMES: Mapping[str, str] = {
     "OS: median": "OS median, months",
     "OS: restricted mean to 120 months": "months alive of 120",
     "time without evidence of disease: to 120 months": "of these without evidence of disease",
-    "resected": "resected",
-    "salvaged": "salvaged",
-    "window lost": "window lost",
-    "dead around an operation": "perioperative death",
+    "resected": "resected, %",
+    "salvaged": "salvaged, %",
+    "window lost": "window lost, %",
+    "dead around an operation": "perioperative death, %",
 }
 
 
@@ -80,9 +81,8 @@ def _numbers(comparison: Comparison) -> str:
 
 
 def _cell(cell: tuple[float, float, str] | None) -> str:
-    if cell is None or cell[0] != cell[0]:
+    if cell is None:
         return ""
     value, error, unit = cell
-    scale, mark = (100.0, "%") if unit == "share" else (1.0, "")
-    told = "" if error != error else f" ± {1.96 * scale * error:.1f}"
-    return f"{scale * value:.1f}{mark}{told}"
+    scale = 100.0 if unit == "share" else 1.0
+    return with_error(scale * value, STANDARD_ERRORS * scale * error, FEWEST_DECIMALS)

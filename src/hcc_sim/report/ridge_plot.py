@@ -10,14 +10,15 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from hcc_sim.calibration.ridge import EQUALLY
 from hcc_sim.quantiles import score_of
 from hcc_sim.report.style import COLOURS
 
 Floats = NDArray[np.float64]
 
 FINE = 400
-LEVELS = (0.0, 1.0, 3.84, 6.63, 15.0)
-"""Of the sum of squares above its least; 3.84 and 6.63 bound 95% and 99% of one parameter."""
+LEVELS = (0.0, 1.0, EQUALLY, 6.63, 15.0)
+"""Of the sum of squares above its least; 6.63 bounds 99% of one parameter."""
 
 TICKS = (0.4, 0.5, 0.7, 1.0, 1.4, 2.0, 2.5)
 

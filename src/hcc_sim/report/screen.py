@@ -18,7 +18,8 @@ from hcc_sim.units import format_duration
 
 if TYPE_CHECKING:
     from hcc_sim.analyses.compare import Comparison
-    from hcc_sim.scenario import Regimen, Scenario
+    from hcc_sim.layers import Regimen
+    from hcc_sim.scenario import Scenario
 
 WIDEST = 100
 LONGEST = 420
