@@ -24,10 +24,12 @@ from hcc_sim.pathway.model import (
     Condition,
     Count,
     Delay,
+    Draw,
     Hazard,
     Linear,
     Mark,
     Normal,
+    Ordered,
     Pathway,
     Schedule,
     Service,
@@ -212,11 +214,11 @@ class Life:
                 for name, coefficient in value.terms.items():
                     total += self.number(coefficient) * self.attributes[name]
                 return total
-            case Normal() | Uniform() | Bernoulli():
+            case Normal() | Uniform() | Bernoulli() | Ordered():
                 return self.draw(value, attribute)
         return self.number(value)
 
-    def draw(self, value: Normal | Uniform | Bernoulli, attribute: str | None) -> float:
+    def draw(self, value: Draw, attribute: str | None) -> float:
         """A random value, by the attribute's next uniform number."""
         if attribute is None:
             raise OracleStop("a draw that is given to no attribute has no luck")
@@ -224,6 +226,16 @@ class Life:
         self.drawn[attribute] += 1
         if isinstance(value, Bernoulli):
             return float(chance <= self.number(value.probability))
+        if isinstance(value, Ordered):
+            log_odds = 0.0
+            for name, coefficient in value.shifted_by.items():
+                log_odds += self.number(coefficient) * self.attributes[name]
+            odds = elementary.exp(log_odds)
+            grade = value.lowest
+            for beyond in value.beyond:
+                share = self.number(beyond)
+                grade += chance * (1.0 - share + share * odds) <= share * odds
+            return grade
         inside = chance * (1.0 - 2.0**-53)  # a number of (0, 1]; the normal quantile of 1 is infinite
         low, high = self.number(value.low), self.number(value.high)
         if isinstance(value, Uniform):

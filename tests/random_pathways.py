@@ -36,6 +36,7 @@ from hcc_sim.pathway.model import (
     Linear,
     Mark,
     Normal,
+    Ordered,
     Pathway,
     PathwayError,
     Schedule,
@@ -174,14 +175,19 @@ class _Maker:
         return {
             "age": self.one_of([Uniform(30.0, self.amount(70.0, 55.0)), Normal(60.0, 8.0, 40.0, 80.0), 50]),
             "flag": self.one_of([0.0, Bernoulli(self.amount(0.5, 0.2, 1.0, 0.0)), self.parameter(1.0)]),
-            "kind": self.one_of([0.0, 1, Bernoulli(0.4)]),
+            "kind": self.one_of([0.0, 1, Bernoulli(0.4)]),  # chooses among two laws: never a higher grade
             "x": self.small_draw(),
-            "n": self.one_of([0.0, Count(self.counted[0]) if self.counted else 0.0]),
+            "n": self.one_of([0.0, Count(self.counted[0]) if self.counted else 0.0, self.grade()]),
             "waited": 0.0,
             "score": Linear({"x": self.amount(0.5, -1.0), "flag": 0.25}, self.amount(0.0, -0.25)),
             "due": self.one_of([1.0, Bernoulli(0.5)]),
             "seen": self.one_of([0.0, 1.0]),
         }
+
+    def grade(self) -> Value:
+        """A whole number from 0 or 1 on; what shifts it is drawn before."""
+        beyond = (self.amount(0.8, 0.6), self.amount(0.5, 0.3), self.amount(0.3, 0.0))
+        return Ordered(beyond, {"x": self.amount(0.7, -1.0), "flag": 0.5}, lowest=self.one_of([0.0, 1.0]))
 
     def small_draw(self) -> Value:
         return self.one_of(
@@ -284,7 +290,7 @@ class _Maker:
             Mark("latest", when=condition),
             Set("x", self.small_draw(), condition),
             Add("score", self.one_of([self.amount(0.1, -0.2), Uniform(-0.1, 0.1), Linear({"x": 0.05})]), condition),
-            Add("n", self.one_of([1, Bernoulli(0.5)]), condition),
+            Add("n", self.one_of([1, Bernoulli(0.5), self.grade()]), condition),
             Set("n", Count(self.one_of(self.counted)), condition) if self.counted else Add("n", 1.0),
             Set("waited", self.time_since(timed), condition),
             Set("kind", self.one_of([0.0, 1.0, Bernoulli(0.5), Linear({"flag": 1.0})]), condition),

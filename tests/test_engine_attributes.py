@@ -25,6 +25,7 @@ from hcc_sim.pathway.model import (
     Linear,
     Mark,
     Normal,
+    Ordered,
     Pathway,
     Schedule,
     Set,
@@ -194,6 +195,7 @@ AT_START: dict[str, Value] = {
     "normal": Normal(1.0, 0.5),
     "uniform": Uniform(0.0, 2.0),
     "bernoulli": Bernoulli(0.3),
+    "ordered": Ordered((0.6, 0.2), {"y": 0.5}),
     "plain": 0.5,
     "computed": Linear({"y": 1.0}),
 }
@@ -201,7 +203,7 @@ AT_START: dict[str, Value] = {
 
 @pytest.mark.parametrize("value", AT_START.values(), ids=AT_START.keys())
 @pytest.mark.parametrize(
-    "later", [Normal(0.0, 1.0), Uniform(-1.0, 1.0), Bernoulli(0.5)], ids=lambda v: type(v).__name__
+    "later", [Normal(0.0, 1.0), Uniform(-1.0, 1.0), Bernoulli(0.5), Ordered((0.5, 0.5))], ids=lambda v: type(v).__name__
 )
 def test_later_draws_of_an_attribute_that_is_given_keep_their_luck(value: Value, later: Value):
     """Nothing reads the attribute before it is drawn anew: what was given is forgotten without a trace."""

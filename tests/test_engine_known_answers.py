@@ -32,6 +32,7 @@ from hcc_sim.pathway.model import (
     Linear,
     Mark,
     Normal,
+    Ordered,
     Pathway,
     Schedule,
     Service,
@@ -1219,6 +1220,31 @@ def test_a_model_of_five_states():
     assert not agrees(found["ever progressed"], TRUTH["ever progressed"] - 0.005, 0.5 * spread, 0.005)
     visits_per_patient = len(stays) / patients
     assert visits_per_patient == pytest.approx(2.26, abs=0.01)
+
+
+def test_grades_have_the_shares_and_the_odds_that_are_asked_for():
+    """Shares beyond each grade where nothing shifts them; where something does, all their odds change alike."""
+    beyond, log_odds, patients = (0.6, 0.25, 0.1), 0.9, 400_000
+    attributes = {"exposed": Bernoulli(0.5), "grade": Ordered(beyond, {"exposed": "shift"}, lowest=1.0)}
+    leaves = [Delay(grade, to="end", when=when("grade", "==", grade), name=str(grade)) for grade in (1, 2, 3, 4)]
+    exposed = Delay(0.5, in_place=True, when="exposed", restarts=False, name="exposed", does=(Set("exposed", 0),))
+    states = (State("start", (exposed, *leaves)), State("end", final=True))
+    program = compile_pathway(Pathway("example", "start", states, attributes=attributes), {"shift": log_odds})
+    stays = simulate_all(program, seed=SEED, patients=patients, horizon_months=20.0, threads=1)
+    run = Run(stays, program.state_names, program.exit_names)
+    was_exposed = np.zeros(patients, dtype=bool)
+    was_exposed[stays.patient[run.ended_by("exposed")].astype(int)] = True
+    left = run.led_to("end")
+    grade = np.zeros(patients)
+    grade[stays.patient[left].astype(int)] = stays.left_months[left]
+    for lowest, share in enumerate(beyond, start=1):
+        for group, odds in (
+            (~was_exposed, share / (1.0 - share)),
+            (was_exposed, share / (1.0 - share) * exp(log_odds)),
+        ):
+            expected = odds / (1.0 + odds)
+            error = sqrt(expected * (1.0 - expected) / group.sum())
+            assert agrees(float(np.mean(grade[group] > lowest)), expected, error, 0.006)
 
 
 def test_laws_by_name_and_parameter_are_the_laws():

@@ -153,7 +153,7 @@ REQUIRED = (
     *("clock entry", "clock latest", "clock first", "clock birth", "clock found", "scatter", "pieces", "false alarm"),
     *("law by attribute", "scaled", "hazard ratio", "accelerated", "shift", "condition of an arm"),
     *("beyond 2^32", "stops", "carried over", "settled", "put to rest", "resumed"),
-    *("Mark", "Set", "Add", "Normal", "Uniform", "Bernoulli", "Count", "TimeSince", "Linear"),
+    *("Mark", "Set", "Add", "Normal", "Uniform", "Bernoulli", "Ordered", "Count", "TimeSince", "Linear"),
 )
 
 

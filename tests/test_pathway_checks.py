@@ -31,6 +31,7 @@ from hcc_sim.pathway.model import (
     Linear,
     Mark,
     Normal,
+    Ordered,
     Pathway,
     PathwayError,
     Schedule,
@@ -664,6 +665,14 @@ VALUES = {
     "a uniform draw between nothing": (
         with_value(Uniform("two", "one")),
         f"{WHERE}: a uniform draw needs low <= high, not 2.0, 1.0",
+    ),
+    "a share of a grade above 1": (
+        with_value(Ordered(("two", 0.5))),
+        f"{WHERE}: the probability is 2.0, and must be between 0 and 1",
+    ),
+    "a grade that more patients have than a lower one": (
+        with_value(Ordered((0.5, "three quarters"))),
+        f"{WHERE}: shares beyond each grade may not rise: [0.5, 0.75]",
     ),
     "a delay of 0 in a cycle": (
         pathway(State("start", (Delay("zero", to="other"), DEATH)), State("other", (Service("go", 0.0, to="start"),))),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hcc_sim.compiled import inner
-from hcc_sim.elementary import normal_cdf, normal_quantiles
+from hcc_sim.elementary import exp, normal_cdf, normal_quantiles
 from hcc_sim.engine import tables as t
 from hcc_sim.engine.block import (
     ALL_PASS,
@@ -50,6 +50,23 @@ def truncated_normals(mean: float, sd: float, low: float, high: float, u: Reals,
 
 
 @inner
+def grades(
+    words: Words, reals: Reals, block: Block, action: int, doers: Places, u: Reals, values: Reals, step: Step
+) -> None:
+    """The grades on which uniform numbers u fall, the shares beyond them shifted on the scale of log odds."""
+    n, odds = len(doers), step.reals[HAZARD]
+    odds[:n] = 0.0
+    add_terms_of(words, reals, words[action + t.C_TERMS], words[action + t.C_TERMS_END], block.lives, doers, odds)
+    for j in range(n):
+        odds[j] = exp(odds[j])
+        values[j] = reals[action + t.C_A]
+    for place in range(words[action + t.C_BEYOND], words[action + t.C_BEYOND_END]):
+        share = reals[place]
+        for j in range(n):
+            values[j] += 1.0 if u[j] * (1.0 - share + share * odds[j]) <= share * odds[j] else 0.0
+
+
+@inner
 def drawn_values(
     words: Words, reals: Reals, block: Block, action: int, doers: Places, seed: np.uint64, step: Step
 ) -> None:
@@ -68,6 +85,8 @@ def drawn_values(
     if kind == t.BERNOULLI:
         for j in range(n):
             values[j] = 1.0 if u[j] <= a else 0.0
+    elif kind == t.ORDERED:
+        grades(words, reals, block, action, doers, u, values, step)
     elif kind == t.UNIFORM:
         for j in range(n):
             values[j] = a + u[j] * INSIDE * (b - a)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain, repeat
+from itertools import chain, pairwise, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,11 +31,13 @@ from hcc_sim.pathway.model import (
     Condition,
     Count,
     Delay,
+    Draw,
     Hazard,
     Law,
     Linear,
     Mark,
     Normal,
+    Ordered,
     Pathway,
     PathwayError,
     Schedule,
@@ -113,7 +115,7 @@ class _Compiler:
 
     def _lay_out_life(self) -> None:
         alarms = (e.name for s in self.pathway.states for e in self.pathway.exits_of(s) if isinstance(e, Visit))
-        drawn = [a.attribute for a in self._all_actions() if isinstance(a, Set | Add) and isinstance(a.value, _DRAWN)]
+        drawn = [a.attribute for a in self._all_actions() if isinstance(a, Set | Add) and isinstance(a.value, Draw)]
         events = self.pathway.events()
         size = t.LIFE
         places: list[dict[str, int]] = []
@@ -388,6 +390,13 @@ class _Compiler:
                     self.problems.append(f"{where}: a uniform draw needs low <= high, not {low}, {high}")
             case Bernoulli():
                 row[t.C_VALUE], row[t.C_A] = t.BERNOULLI, self._probability(value.probability, where)
+            case Ordered():
+                row[t.C_VALUE], row[t.C_A] = t.ORDERED, value.lowest
+                row[t.C_TERMS], row[t.C_TERMS_END] = self._append(self._terms(value.shifted_by))
+                shares = [self._probability(share, where) for share in value.beyond]
+                row[t.C_BEYOND], row[t.C_BEYOND_END] = self._append([[share] for share in shares])
+                if any(later > earlier for earlier, later in pairwise(shares)):
+                    self.problems.append(f"{where}: shares beyond each grade may not rise: {shares}")
             case Count():
                 event = value.of in self.budget
                 row[t.C_VALUE] = t.COUNT
@@ -473,9 +482,6 @@ def ways_on(pathway: Pathway) -> Mapping[str, set[str]]:
                         seen.add(name)
                         waiting.append(to)
     return ways
-
-
-_DRAWN = Normal | Uniform | Bernoulli
 
 
 def _laws(exit: Hazard) -> tuple[str, ...]:

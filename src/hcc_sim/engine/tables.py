@@ -31,8 +31,8 @@ NONE = 0
 TIMED, BRANCH, FINAL = 0, 1, 2
 HAZARD, DELAY, VISIT, ALARM = 0, 1, 2, 3
 MARK, MARK_FIRST, SET, ADD = 0, 1, 2, 3
-PLAIN, NORMAL, UNIFORM, BERNOULLI, COUNT, TIME_SINCE, TIME_EXCEEDS, LINEAR = range(8)
-DRAWN = (NORMAL, UNIFORM, BERNOULLI)
+PLAIN, NORMAL, UNIFORM, BERNOULLI, ORDERED, COUNT, TIME_SINCE, TIME_EXCEEDS, LINEAR = range(9)
+DRAWN = (NORMAL, UNIFORM, BERNOULLI, ORDERED)
 EQUAL, UNEQUAL, BELOW, AT_MOST, ABOVE, AT_LEAST = range(6)
 
 # The header: start state; actions that come before it, those that give the attributes first; sizes.
@@ -63,11 +63,11 @@ E_NUMBER, E_PLACE, E_KEY, E_LASTS, E_COUNTS, E_SCALED, E_ACCELERATED, E_LAWS, E_
 A_KIND, A_NAME, A_TO, A_WHEN, A_WHEN_END, A_SHIFT, A_SHIFT_END, A_DOES, A_DOES_END, A_WEIGHT, ARM = range(11)
 
 # An action.  Places in a life: target, what the value refers to, count of draws; and those that its condition reads.
-# Reals: four numbers of the value.
+# Terms: of a linear value, or what shifts grades; then the shares beyond each grade, a word each.  Reals: four numbers.
 (
     C_KIND, C_TARGET, C_READS, C_READS_END, C_WHEN, C_WHEN_END, C_VALUE, C_REFERENCE, C_TERMS, C_TERMS_END, C_KEY,
-    C_DRAWS, C_A, C_B, C_LOW, C_HIGH, ACTION,
-) = range(17)  # fmt: skip
+    C_DRAWS, C_A, C_B, C_LOW, C_HIGH, C_BEYOND, C_BEYOND_END, ACTION,
+) = range(19)  # fmt: skip
 
 # A condition is a range of clauses, a clause a range of tests of columns; a linear predictor is a range of terms, of
 # columns where an exit or arm has it, of places in a life where an action has it.

@@ -14,16 +14,16 @@ from hcc_sim.pathway.model import (
     Action,
     Add,
     Arm,
-    Bernoulli,
     Branch,
     Condition,
     Count,
     Delay,
+    Draw,
     Exit,
     Hazard,
     Linear,
     Mark,
-    Normal,
+    Ordered,
     Pathway,
     Piece,
     Schedule,
@@ -32,7 +32,6 @@ from hcc_sim.pathway.model import (
     State,
     Test,
     TimeSince,
-    Uniform,
     Visit,
     condition,
     number,
@@ -185,12 +184,14 @@ def _undeclared(pathway: Pathway, where: str, actions: Iterable[Action]) -> Iter
         if isinstance(action, Mark):
             if action.epoch not in epochs:
                 yield f"{where} marks the epoch {action.epoch!r}, which is not declared"
-            if isinstance(action.shift, Normal | Uniform | Bernoulli):
+            if isinstance(action.shift, Draw):
                 yield f"{where} shifts the epoch {action.epoch!r} by a draw; draw an attribute first"
         else:
             yield from _unknown_attributes(pathway, where, [action.attribute])
         if isinstance(value, Linear):
             yield from _unknown_attributes(pathway, where, value.terms)
+        if isinstance(value, Ordered):
+            yield from _unknown_attributes(pathway, where, value.shifted_by)
         if isinstance(value, Count) and value.of not in counted:
             yield f"{where} counts {value.of!r}, which is neither an event nor a branch"
         if isinstance(value, TimeSince) and value.clock not in epochs | {ENTRY}:

@@ -124,6 +124,20 @@ class Bernoulli:
 
 
 @dataclass(frozen=True)
+class Ordered:
+    """A draw of a grade: `lowest`, and one more for each share of patients beyond that the patient belongs to.
+
+    `beyond` are the shares of patients above the lowest grade, above the next and so on; they may not rise.  The log
+    odds of all of them are shifted by coefficient x attribute: proportional odds (P. McCullagh, Journal of the Royal
+    Statistical Society B 42 (1980) 109-142, doi:10.1111/j.2517-6161.1980.tb01109.x).
+    """
+
+    beyond: tuple[Amount, ...]
+    shifted_by: Mapping[str, Amount] = field(default_factory=dict)
+    lowest: float = 0.0
+
+
+@dataclass(frozen=True)
 class Count:
     """How often an event has struck, or a branch has been taken, so far."""
 
@@ -146,7 +160,8 @@ class Linear:
     constant: Amount = 0.0
 
 
-Value = float | int | str | Normal | Uniform | Bernoulli | Count | TimeSince | Linear
+Draw = Normal | Uniform | Bernoulli | Ordered
+Value = float | int | str | Draw | Count | TimeSince | Linear
 
 
 # --- what happens on an exit or on arrival ----------------------------------------------------------------------------
@@ -558,6 +573,8 @@ def _names_in(thing: object, is_amount: bool = False) -> Iterable[str]:
             yield from _amounts(thing.low, thing.high)
         case Bernoulli():
             yield from _amounts(thing.probability)
+        case Ordered():
+            yield from _amounts(thing.beyond, thing.shifted_by.values())
         case TimeSince():
             yield from _amounts(thing.exceeds)
         case Linear():
