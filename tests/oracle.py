@@ -232,8 +232,9 @@ class Life:
                 log_odds += self.number(coefficient) * self.attributes[name]
             odds = elementary.exp(log_odds)
             grade = value.lowest
-            for beyond in value.beyond:
-                share = self.number(beyond)
+            share = 1.0
+            for onward in value.onward:
+                share *= self.number(onward)
                 grade += chance * (1.0 - share + share * odds) <= share * odds
             return grade
         inside = chance * (1.0 - 2.0**-53)  # a number of (0, 1]; the normal quantile of 1 is infinite

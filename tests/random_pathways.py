@@ -186,8 +186,8 @@ class _Maker:
 
     def grade(self) -> Value:
         """A whole number from 0 or 1 on; what shifts it is drawn before."""
-        beyond = (self.amount(0.8, 0.6), self.amount(0.5, 0.3), self.amount(0.3, 0.0))
-        return Ordered(beyond, {"x": self.amount(0.7, -1.0), "flag": 0.5}, lowest=self.one_of([0.0, 1.0]))
+        onward = (self.amount(0.8, 0.6), self.amount(0.5, 1.0), self.amount(0.3, 0.0))
+        return Ordered(onward, {"x": self.amount(0.7, -1.0), "flag": 0.5}, lowest=self.one_of([0.0, 1]))
 
     def small_draw(self) -> Value:
         return self.one_of(

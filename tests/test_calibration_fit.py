@@ -58,6 +58,11 @@ class Straight:
     def predict_all(self, points):
         return [self.predict(z) for z in points]
 
+    patients = 5_000
+
+    def with_patients(self, patients):
+        return self
+
     def with_luck(self, kind):
         return self
 
@@ -343,7 +348,7 @@ def test_reproduce_has_exactly_these_columns(place: Path, capsys: pytest.Capture
     ("arguments", "told"),
     [
         (["calibrate", "lanch", "--out", "x"], "Did you mean 'launch'?"),
-        (["calibrate", "storm", "--out", "x"], "no figure of it can be fitted: storm.rfs.hazard_ratio"),
+        (["calibrate", "huang_2021", "--out", "x"], "no figure of it can be fitted: huang_2021.schedule"),
         (["calibrate", "launch"], "--out: needed when studies are named"),
         (["calibrate", "launch", "--draws", "1", "--patients", "5", "--out", "x"], "--patients: given 5"),
         (["reproduce", "--fitted", "nowhere"], "holds no fit"),

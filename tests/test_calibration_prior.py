@@ -83,7 +83,9 @@ def test_what_is_decided_or_held_has_no_prior(calibration: Calibration, change: 
 
 def test_what_sets_no_parameter(priors: dict[str, Prior]):
     alone = {name for name, prior in priors.items() if not prior.parameter}
-    assert alone == {"study.death_factor", "study.dead_log_odds", "trial.follow_up", "trial.recist_log_odds"}
+    of_resectable = {f"study.resectable_{what}" for what in ("occult_log_odds", "outgrowth_factor", "death_factor")}
+    of_others = {"study.death_factor", "study.dead_log_odds", "trial.follow_up", "trial.recist_log_odds"}
+    assert alone == of_resectable | of_others
 
 
 def test_every_prior_can_be_read_at_any_z_and_stays_within_bounds(

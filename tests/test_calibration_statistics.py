@@ -26,7 +26,7 @@ def arm(patients: int, *, complete: list[bool] | None = None, **times: list[floa
     assert all(len(column) == patients for column in given.values())
     assert set(times) <= set(TIMES)
     flags = np.array(complete if complete is not None else [False] * patients)
-    return Arm(**given, complete_pathological_response=flags)
+    return Arm(**given, complete_pathological_response=flags, of_other_causes=np.zeros(len(flags), dtype=bool))
 
 
 def logit(share: float) -> float:

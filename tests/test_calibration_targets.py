@@ -109,7 +109,8 @@ def why(folder: Path, figure: str, **more: object) -> str:
 def arm(patients: int, **times: list[float]) -> Arm:
     names = ("death", "progression", "response", "conversion", "operation", "resection", "recurrence", "repeat")
     columns = {name: np.array(times.get(name, [INF] * patients)) for name in names}
-    return Arm(**columns, complete_pathological_response=np.zeros(patients, dtype=bool))
+    nobody = np.zeros(patients, dtype=bool)
+    return Arm(**columns, complete_pathological_response=nobody, of_other_causes=nobody)
 
 
 SOME = arm(
@@ -534,12 +535,11 @@ def test_figures_that_differ_by_chance_both_count(tmp_path: Path):
             MEDIAN.replace("20.0", "130.0"),
             "a median beyond the follow-up of simulated trials (130 of 120 months)",
         ),
+        (RATIO.replace(": sorafenib", ": observation"), "its arms start at different places"),
         (
-            MEDIAN.replace(": tace", ": adjuvant sorafenib"),
-            "waits for patients who start otherwise (adjuvant sorafenib)",
+            MEDIAN.replace(": tace", ": adjuvant sorafenib").replace("overall survival", "time to response"),
+            "time to response of the resected is not read off the pathway",
         ),
-        (MEDIAN.replace(": tace", ": resection"), "waits for patients who start otherwise (resection)"),
-        (RATIO.replace(": sorafenib", ": observation"), "waits for patients who start otherwise (observation)"),
         (
             MEDIAN.replace("overall survival", "disease-free survival"),
             "disease-free survival is not read off the pathway",
@@ -615,7 +615,7 @@ def test_an_arm_is_one_of_its_study_or_the_reference(evidence: Evidence, found: 
             assert regimen is not None
             own = f"{target.study}/{regimen.removeprefix('resection+')}"
             assert name == own or (name == OF_EVIDENCE and f"converted as in {OF_EVIDENCE}" in target.note)
-            assert "resection" not in name
+            assert "resection+" not in name
     told_by_therapy = {arm for target in found[0] if not target.of_operated for arm in target.arms}
     assert set(arms_of(found[0])) <= told_by_therapy
     assert OF_EVIDENCE in told_by_therapy

@@ -70,10 +70,12 @@ def converts(response: float, conversion: float, operation: float) -> Life:
         *at(conversion, ("resection criteria", "criteria met", "treated tumour")),
         *at(conversion, ("treated tumour", "treated tumour viable", "elsewhere")),
         *at(conversion, ("elsewhere", "no occult disease", "converted")),
-        *until("converted", conversion, operation, "date for surgery", "surgical decision"),
+        *until("converted", conversion, operation, "date for surgery", "candidate"),
+        *at(operation, ("candidate", "no test", "surgical decision")),
         *at(operation, ("surgical decision", "accepts surgery", "wash-out")),
         *until("wash-out", operation, operation, "drugs washed out", "awaiting surgery"),
-        *until("awaiting surgery", operation, operation, "theatre slot", "resection"),
+        *until("awaiting surgery", operation, operation, "theatre slot", "kind of treatment"),
+        *at(operation, ("kind of treatment", "resected", "resection")),
     ]
 
 
@@ -129,15 +131,17 @@ LIVES_ON: Life = [
     *until("after surgery", 9, HORIZON_MONTHS, "", ""),
 ]
 ABANDONED: Life = [
-    *converts(3, 4, 7)[:-4],
+    *converts(3, 4, 7)[:-6],
     *until("converted", 4, 12, "watching scan", "what the visit shows"),
     *seen(12, ("disease seen", "relapse seen while watched", "relapse while watched")),
     *at(12, ("relapse while watched", "salvage surgery offered", "salvage decision")),
     *at(12, ("salvage decision", "accepts salvage", "wash-out")),
     *until("wash-out", 12, 12.5, "drugs washed out", "awaiting surgery"),
-    *until("awaiting surgery", 12.5, 13, "theatre slot", "resection"),
+    *until("awaiting surgery", 12.5, 13, "theatre slot", "kind of treatment"),
+    *at(13, ("kind of treatment", "resected", "resection")),
     *at(13, ("resection", "survives the operation", "what the surgeon finds")),
-    *at(13, ("what the surgeon finds", "operation abandoned", "beyond cure")),
+    *at(13, ("what the surgeon finds", "found elsewhere", "found at surgery")),
+    *at(13, ("found at surgery", "operation abandoned", "beyond cure")),
     *at(13, ("beyond cure", "too ill for more", "supportive care")),
     *until("supportive care", 13, 20, "death of other causes", "dead of other causes"),
 ]
@@ -153,6 +157,7 @@ READ = {
     "recurrence": [INF, INF, 30, INF, INF],
     "repeat": [INF, INF, 30, INF, INF],
     "complete_pathological_response": [False, False, True, False, False],
+    "of_other_causes": [False, False, False, False, True],
 }
 
 
@@ -311,8 +316,15 @@ def test_read_again_from_the_table_of_stays(pathway: Pathway, favourable: dict[s
         "recurrence": "relapse after surgery",
         "repeat": "curative treatment again",
     }
+    resected = np.isfinite(first(table.state == "margin", "entered_months"))
     for name, state in entered.items():
-        assert_array_equal(getattr(arm, name), first(table.state == state, "entered_months"))
+        times = first(table.state == state, "entered_months")
+        if name in ("recurrence", "repeat"):  # not those after a second conversion
+            assert np.isfinite(times[~resected]).any()
+            times = np.where(resected, times, INF)
+        assert_array_equal(getattr(arm, name), times)
+    others = set(table.patient[table.next_state == "dead of other causes"])
+    assert set(np.flatnonzero(arm.of_other_causes)) == others
     assert_array_equal(arm.death, first(table.next_state.isin(DEATHS), "left_months"))
     complete = set(table.patient[table.ended_by == "pathological complete response"])
     assert set(np.flatnonzero(arm.complete_pathological_response)) == complete

@@ -300,12 +300,10 @@ def test_everything_wrong_is_told_at_once(call):
 
 
 def test_what_does_not_fit_the_pathway_is_wrong_input(call, tmp_path: Path):
-    (tmp_path / "late.yaml").write_text(
-        "title: x\nregimen: tace\npopulation: {start: converted}\nstrategies: {a: {}}\n"
-    )
+    (tmp_path / "late.yaml").write_text("title: x\nregimen: tace\npopulation: {start: convertd}\nstrategies: {a: {}}\n")
     code, out, err = call("run", "late.yaml")
     assert (code, out) == (2, "")
-    assert "late.yaml: population.start: given 'converted'" in err
+    assert "late.yaml: population.start: given 'convertd'. Did you mean 'converted'?" in err
     assert [path.name for path in tmp_path.iterdir()] == ["late.yaml"]
 
 
@@ -650,7 +648,8 @@ def test_patient(call):
     assert [line for line in lines if line.startswith("Under")] == [
         f"Under '{name}'" for name in ("opportunistic", "wait 42 days", "wait 298 days", "conservative")
     ]
-    assert "years; aggressiveness of the tumour" in out
+    assert "Aggressiveness of the" in out
+    assert "Child-Pugh score" in out
     assert "(unseen)" in out
     assert "  As under 'opportunistic' until month" in out
     assert max(map(len, lines)) <= 80

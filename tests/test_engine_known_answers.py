@@ -1224,10 +1224,10 @@ def test_a_model_of_five_states():
 
 def test_grades_have_the_shares_and_the_odds_that_are_asked_for():
     """Shares beyond each grade where nothing shifts them; where something does, all their odds change alike."""
-    beyond, log_odds, patients = (0.6, 0.25, 0.1), 0.9, 400_000
-    attributes = {"exposed": Bernoulli(0.5), "grade": Ordered(beyond, {"exposed": "shift"}, lowest=1.0)}
+    onward, log_odds, patients = (0.6, 0.5, 0.3), 0.9, 400_000
+    attributes = {"exposed": Bernoulli(0.5), "grade": Ordered(onward, {"exposed": "shift"}, lowest=1.0)}
     leaves = [Delay(grade, to="end", when=when("grade", "==", grade), name=str(grade)) for grade in (1, 2, 3, 4)]
-    exposed = Delay(0.5, in_place=True, when="exposed", restarts=False, name="exposed", does=(Set("exposed", 0),))
+    exposed = Delay(0.5, in_place=True, when="exposed", name="exposed", does=(Set("exposed", 0),))
     states = (State("start", (exposed, *leaves)), State("end", final=True))
     program = compile_pathway(Pathway("example", "start", states, attributes=attributes), {"shift": log_odds})
     stays = simulate_all(program, seed=SEED, patients=patients, horizon_months=20.0, threads=1)
@@ -1237,7 +1237,7 @@ def test_grades_have_the_shares_and_the_odds_that_are_asked_for():
     left = run.led_to("end")
     grade = np.zeros(patients)
     grade[stays.patient[left].astype(int)] = stays.left_months[left]
-    for lowest, share in enumerate(beyond, start=1):
+    for lowest, share in enumerate((0.6, 0.3, 0.09), start=1):
         for group, odds in (
             (~was_exposed, share / (1.0 - share)),
             (was_exposed, share / (1.0 - share) * exp(log_odds)),

@@ -22,6 +22,10 @@ HARMLESS = {
     "adjuvant.effect_afterwards": 1.0,
     "adjuvant.effect_on_decompensation": 1.0,
 }
+NO_EFFECT_OF_DRUGS = {
+    f"drugs.withdrawal_effect_on_{what}": 1.0
+    for what in ("progression", "response", "regrowth", "outgrowth", "new_primary", "decompensation")
+}
 TIMES = ("death", "progression", "response", "conversion", "operation", "resection", "recurrence", "repeat")
 
 
@@ -101,6 +105,18 @@ def test_adjuvant_therapy_without_any_effect_changes_no_fate():
     stays, arm = simulated(ALL, HARMLESS)
     assert len(who(stays, "adjuvant begins")) > 500
     assert same(simulated()[1], arm)
+
+
+def test_the_conversion_regimen_may_go_on_as_adjuvant_therapy():
+    """Then patients are on drugs again from its start to its end, which shows where being off drugs does anything."""
+    on = {"adjuvant.continued_share": 1.0}
+    harmless = simulated(ALL, HARMLESS, NO_EFFECT_OF_DRUGS)[1]
+    assert same(harmless, simulated(ALL, HARMLESS, NO_EFFECT_OF_DRUGS, on)[1])
+    helped = simulated(ALL, HARMLESS, on, {"drugs.withdrawal_effect_on_outgrowth": 3.0})[1]
+    without = simulated(ALL, HARMLESS, {"drugs.withdrawal_effect_on_outgrowth": 3.0})[1]
+    assert (helped.recurrence >= without.recurrence).mean() > 0.98
+    assert (helped.recurrence > without.recurrence).sum() > 100
+    assert same(simulated()[1], simulated(on)[1]), "nobody has adjuvant therapy"
 
 
 def test_it_begins_and_ends_at_its_dates():

@@ -670,10 +670,6 @@ VALUES = {
         with_value(Ordered(("two", 0.5))),
         f"{WHERE}: the probability is 2.0, and must be between 0 and 1",
     ),
-    "a grade that more patients have than a lower one": (
-        with_value(Ordered((0.5, "three quarters"))),
-        f"{WHERE}: shares beyond each grade may not rise: [0.5, 0.75]",
-    ),
     "a delay of 0 in a cycle": (
         pathway(State("start", (Delay("zero", to="other"), DEATH)), State("other", (Service("go", 0.0, to="start"),))),
         f"{CYCLE}start -> other -> start",

@@ -219,7 +219,7 @@ def test_plots_and_their_data(timing: Comparison, tmp_path: Path):
     assert {key: mpl.rcParams[key] for key in before} == before, "matplotlib is left as it was"
     plots.write_plots(tmp_path / "two", timing)
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert len(files) == 13
+    assert len(files) == 16
     for file in files:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
     for plot in plots.CURVES:
@@ -311,8 +311,22 @@ def test_branches_are_folded_and_unseen_events_marked(pathway):
     ]  # fmt: skip
 
 
+SOMEBODY = {
+    "HBV": 0.0,
+    "ECOG": 0.0,
+    "Child-Pugh score": 5.0,
+    "tumour number": 1.0,
+    "tumour size": 2.0,
+    "PVTT type": 0.0,
+    "extrahepatic spread": 0.0,
+    "log10 AFP": 2.0,
+    "BCLC stage": 0.0,
+    "CNLC stage": 1.0,
+}
+
+
 def test_a_story_is_told_once(pathway):
-    person = {"male": 1.0, "age": 61.25, "aggressiveness": -0.5}
+    person = SOMEBODY | {"male": 1.0, "age": 61.25, "aggressiveness": -0.5}
     histories = {
         "wait": stays(*BEFORE, *WATCHED),
         "operate": stays(*BEFORE, *OPERATED),
@@ -320,7 +334,9 @@ def test_a_story_is_told_once(pathway):
     }
     told = dict(story(pathway, person, histories, 80))
     assert told["At the start of therapy"] == [
-        "  A man of 61.2 years; aggressiveness of the tumour 0.50 standard deviations\n  below the mean."
+        "  A man of 61.2 years, ECOG 0, Child-Pugh score 5; one tumour, the largest of\n"
+        "  2.0 cm; AFP 100 ng/mL; BCLC 0, CNLC Ia. Aggressiveness of the tumour 0.50\n"
+        "  standard deviations below the mean."
     ]
     assert told["Under 'wait'"][0] == "  Lives for 40.0 months from the start of therapy; dead of cancer."
     assert told["Under 'wait'"][-1] == "  month   40.0   death of cancer"
@@ -335,8 +351,14 @@ def test_a_story_is_told_once(pathway):
 
 
 def test_somebody_else():
-    text = describe({"male": 0.0, "age": 50.0, "aggressiveness": 0.0})
-    assert text == "A woman of 50.0 years; aggressiveness of the tumour 0.00 standard deviations above the mean."
+    text = describe(SOMEBODY | {"male": 0.0, "age": 50.0, "aggressiveness": 0.0})
+    assert text.startswith("A woman of 50.0 years, ECOG 0, Child-Pugh score 5; one tumour, the largest of 2.0 cm; ")
+    assert text.endswith("Aggressiveness of the tumour 0.00 standard deviations above the mean.")
+    far = {"male": 1.0, "age": 50.0, "aggressiveness": 0.0, "HBV": 1.0, "tumour number": 4.0, "PVTT type": 3.0}
+    told = describe(SOMEBODY | far | {"extrahepatic spread": 1.0, "BCLC stage": 3.0, "CNLC stage": 6.0})
+    assert "years, HBV, ECOG 0" in told
+    assert "more than three tumours, the largest of 2.0 cm, a portal vein thrombus of type III, extrahepatic" in told
+    assert "BCLC C, CNLC IIIb" in told
 
 
 def test_names_in_the_story_are_those_of_the_pathway(pathway, timing: Comparison):

@@ -210,7 +210,7 @@ def test_schema_knows_the_parameters(calibration: Calibration):
     schema = scenario_schema(calibration)
     strategy = schema["properties"]["strategies"]["additionalProperties"]
     assert "patternProperties" not in schema["properties"]["strategies"]
-    assert set(strategy["properties"]) == {*calibration.parameters, "regimen"}
+    assert set(strategy["properties"]) == {*calibration.parameters, "regimen", "adjuvant", "neoadjuvant"}
     assert strategy["additionalProperties"] is False
     assert strategy["properties"]["regimen"]["examples"] == ["haic", "lenvatinib"]
     delay = strategy["properties"]["surgery.delay"]

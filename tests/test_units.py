@@ -127,6 +127,9 @@ def test_what_is_formatted_reads_back(number: int, unit: str):
         ("months", "never", math.inf),
         ("years", 55, 55.0),
         ("years", "55 years", 55.0),
+        ("cm", 5, 5.0),
+        ("cm", "5 cm", 5.0),
+        ("cm", "55 mm", 5.5),
         ("probability", 0.359, 0.359),
         ("probability", "35.9%", 0.359),
         ("probability", "100 %", 1.0),
@@ -150,6 +153,8 @@ def test_units(unit: str, value: object, number: float):
     [
         ("months", 6, "without a unit; write '6 months' (or days, weeks, years); accepted: a duration"),
         ("months", "6 moons", "unknown unit 'moons' in '6 moons'. Did you mean '6 months'? accepted: a duration"),
+        ("cm", "2 inches", "given '2 inches'; write '2 cm', or 2 without quotes; accepted: a size in centimetres"),
+        ("cm", 101, "given 101, which is out of range; accepted: a size in centimetres from 0 to 100"),
         ("years", 121, "given 121, which is out of range; accepted: an age in years from 0 to 120"),
         ("years", "660 months", "given '660 months'; write '660 years', or 660 without quotes"),
         ("probability", 1.0000001, "out of range; accepted: a probability"),

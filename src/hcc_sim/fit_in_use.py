@@ -164,7 +164,7 @@ class FitInUse:
         found = {}
         for name, parameter in parameters.items():
             quantity = self.quantities.get(f"{owner}: {name}")
-            if parameter.of_arm and quantity is not None:
+            if quantity is not None:
                 found[name] = self._fitted(parameter, quantity, shifts, set_by)
         return found
 

@@ -28,12 +28,19 @@ class Regimen:
 
 NO_REGIMEN = Regimen("", "", (), {}, {})
 
+AROUND_SURGERY: Mapping[str, tuple[str, ...]] = {
+    "adjuvant": ("adjuvant.share_after_viable_tumour", "adjuvant.share_after_complete_response"),
+    "neoadjuvant": ("neoadjuvant.share",),
+}
+"""Therapies around surgery that a strategy may name as the fit does, and who has them: all, if it does not say."""
+
 
 @dataclass(frozen=True)
 class Layers:
     """What a strategy's parameters are put together from; later wins.
 
-    Defaults, the fit, the preset, the regimen, what the scenario, the strategy and ``--set`` say.  Where scenario or
+    Defaults, the fit, the preset, the regimen, therapies around surgery (names of the fit, by their kind), what the
+    scenario, the strategy and ``--set`` say.  Where scenario or
     ``--set`` give another value of an assumption that the fit is conditional on, the fit is taken given that.
     """
 
@@ -42,6 +49,7 @@ class Layers:
     fit: FitInUse | None
     preset: NamedSet | None
     regimen: Regimen
+    around_surgery: Mapping[str, str]
     common: Mapping[str, float]
     given: Mapping[str, float]
     settings: Mapping[str, float]
@@ -73,10 +81,19 @@ class Layers:
         if self.preset is not None:
             parameters = parameters.with_entries(self.preset.entries)
         parameters = parameters.with_entries(self._of_regimen(shifts))
+        parameters = parameters.with_entries(self._around_surgery(shifts))
         parameters = parameters.with_values(self.common, "scenario")
         parameters = parameters.with_values(self.given, f"strategy {self.strategy}", decision=True)
         parameters = parameters.with_values(self.settings, "--set")
         return parameters.with_values(turned, "turning")
+
+    def _around_surgery(self, shifts: Mapping[str, float]) -> dict[str, Parameter]:
+        entries: dict[str, Parameter] = {}
+        for kind, name in self.around_surgery.items():
+            assert self.fit is not None
+            entries |= self.fit.of_arm(name, self.defaults, shifts, name)
+            entries |= {share: replace(self.defaults[share], value=1.0, set_by=name) for share in AROUND_SURGERY[kind]}
+        return entries
 
     def _of_regimen(self, shifts: Mapping[str, float]) -> dict[str, Parameter]:
         entries = dict(self.regimen.entries)

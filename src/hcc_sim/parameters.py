@@ -23,6 +23,7 @@ _ON_LINE = ("fixed", "normal", "uniform")
 FAMILIES: Mapping[str, tuple[str, ...]] = {
     "months": _ON_POSITIVE,
     "years": ("fixed", "normal", "uniform"),
+    "cm": ("fixed", "normal", "uniform"),
     "probability": ("fixed", "beta", "logit-normal", "uniform"),
     "hazard ratio": _ON_POSITIVE,
     "odds ratio": _ON_POSITIVE,

@@ -14,8 +14,9 @@ from pydantic.fields import FieldInfo
 
 from .errors import InputError, Problem, Problems, nearest
 from .fit_in_use import DESCRIBED, FitInUse, check_pathway, fit_in_use
-from .layers import NO_REGIMEN, Layers, Regimen, with_remarks
+from .layers import AROUND_SURGERY, NO_REGIMEN, Layers, Regimen, with_remarks
 from .parameters import Calibration, LifeTable, NamedSet, Parameters, load_calibration
+from .patients import Patients, read_patients
 from .strict_yaml import Document, Keys, dotted, read_scalar, read_yaml
 from .units import DURATION_PATTERN, UNITS, parse_duration, shown
 
@@ -40,7 +41,8 @@ class Strategy:
     """A named set of parameter values, joined with everything it builds on.
 
     ``parameters`` are what the model uses; ``given`` is what the strategy itself sets, in each parameter's unit (these
-    are decisions); ``regimen`` is the strategy's own or the scenario's, empty if neither names one; ``layers`` are what
+    are decisions); ``regimen`` is the strategy's own or the scenario's, empty if neither names one;
+    ``around_surgery`` are adjuvant and neoadjuvant therapies named in the same way, by their kind; ``layers`` are what
     the parameters were put together from, to do so again where one of them is turned.
     """
 
@@ -48,6 +50,7 @@ class Strategy:
     parameters: Parameters
     given: Mapping[str, float]
     regimen: str
+    around_surgery: Mapping[str, str]
     layers: Layers
 
 
@@ -56,7 +59,9 @@ class Scenario:
     """A scenario that was checked and can be run.
 
     ``size`` in patients; ``horizon_months`` from each patient's start; ``start`` is the state in which patients
-    begin, empty for the pathway's own; ``preset`` and ``regimen`` are empty if none is named; ``strategies`` in the
+    begin, empty for the pathway's own; ``preset`` and ``regimen`` are empty if none is named; ``turn`` are parameters
+    across whose uncertainty the answer is told, empty for the usual ones; ``patients`` are those of a file, if one is
+    named; ``strategies`` in the
     order of the file; ``files`` the file and what it extends, outermost first; ``sha256`` over the bytes of these
     files and the overrides (size and seed given on the command line are fields of their own).
     """
@@ -71,6 +76,8 @@ class Scenario:
     preset: str
     regimen: str
     strategies: tuple[Strategy, ...]
+    turn: tuple[str, ...]
+    patients: Patients | None
     overrides: Mapping[str, float]
     files: tuple[Path, ...]
     sha256: str
@@ -124,6 +131,11 @@ class Population(_Part):
     size: int = Field(default=100_000, ge=1, le=MOST_PATIENTS, description=f"patients per strategy, {_SIZE_TEXT}")
     preset: Text = Field(default="", description="the name of a population of populations.yaml")
     start: Text = Field(default="", description="the state in which patients begin, by default the pathway's first")
+    file: Text = Field(
+        default="",
+        description="a CSV or Parquet file with a row for each patient, a path relative to this file; `size` patients "
+        "take its rows in turn",
+    )
 
 
 class Run(_Part):
@@ -146,11 +158,24 @@ class ScenarioFile(_Part):
         default="",
         description="the conversion treatment: a regimen of regimens.yaml, of the documents, or a study's arm",
     )
+    adjuvant: Text = Field(
+        default="", description="the adjuvant therapy of all who are operated, one of the fit such as 'adjuvant ici'"
+    )
+    neoadjuvant: Text = Field(
+        default="",
+        description="the therapy before surgery of all who are resectable from the start, one of the fit such as "
+        "'neoadjuvant 3dcrt'",
+    )
     parameters: dict[str, ParameterValue] = Field(
         default={}, description="values for all strategies, a mapping of parameter names to values"
     )
     strategies: dict[Name, dict[str, ParameterValue]] = Field(
         default={}, description="what is compared, a mapping of names to parameter values (and, if its own, a regimen)"
+    )
+    turn: list[Text] = Field(
+        default=[],
+        description="the parameters across whose uncertainty the answer is told, a list of names "
+        "(by default those on which timing hangs)",
     )
     run: Run = Field(default_factory=Run, description="how it is run, a mapping")
 
@@ -180,7 +205,10 @@ def scenario_schema(calibration: Calibration | None = None) -> dict[str, Any]:
             entry["examples"] = list(calibration.regimens)  # regimens of the documents and arms of studies go as well
         schema["$defs"]["Population"]["properties"]["preset"]["enum"] = list(calibration.populations)
     schema["properties"]["parameters"] |= values
-    strategy = {**values, "title": "Strategy", "properties": {**values.get("properties", {}), "regimen": regimen}}
+    own = {"regimen": regimen} | {
+        kind: {"type": "string", "description": f"the strategy's own {kind} therapy"} for kind in AROUND_SURGERY
+    }
+    strategy = {**values, "title": "Strategy", "properties": {**values.get("properties", {}), **own}}
     schema["properties"]["strategies"]["additionalProperties"] = strategy
     schema["properties"]["strategies"]["propertyNames"] = {"pattern": _NAME_PATTERN}
     del schema["properties"]["strategies"]["patternProperties"]  # what it matches, additionalProperties would not see
@@ -335,13 +363,18 @@ def load_scenario(
     check = _ParameterCheck(calibration, fit, chain)
     common = check.values(("parameters",))
     settings = check.overrides(overrides or {})
+    check.turned()
+    patients_of_file = check.patients()
     preset = check.preset()
     regimen = check.regimen(("regimen",))
     given = {}
     own_regimens = {}
+    around = check.around_surgery(())
+    own_around = {}
     for name in chain.data["strategies"] if isinstance(chain.data.get("strategies"), dict) else ():
         given[name] = check.values(("strategies", name))
         own_regimens[name] = check.regimen(("strategies", name, "regimen")) or regimen or NO_REGIMEN
+        own_around[name] = {**around, **check.around_surgery(("strategies", name))}
         check.completes(own_regimens[name], name, {**common, **given[name], **settings})
     if not given and chain.complete and isinstance(chain.data.get("strategies", {}), dict):
         chain.problem(("strategies",), "no strategy remains; name at least one, such as 'operate at once: {}'")
@@ -352,10 +385,11 @@ def load_scenario(
 
     def strategy(name: str) -> Strategy:
         chosen = own_regimens[name]
-        layers = Layers(name, calibration.parameters, fit, preset, chosen, common, given[name], settings)
+        around = own_around[name]
+        layers = Layers(name, calibration.parameters, fit, preset, chosen, around, common, given[name], settings)
         parameters = layers.parameters()
         layers = replace(layers, regimen=with_remarks(chosen, parameters, fit))
-        return Strategy(name, parameters, given[name], chosen.name, layers)
+        return Strategy(name, parameters, given[name], chosen.name, around, layers)
 
     return Scenario(
         title=file.title,
@@ -368,16 +402,19 @@ def load_scenario(
         preset=file.population.preset,
         regimen=file.regimen,
         strategies=tuple(strategy(name) for name in given),
+        turn=tuple(dict.fromkeys(file.turn)),
+        patients=patients_of_file,
         overrides=settings,
         files=tuple(Path(document.file) for document in chain.documents),
-        sha256=_hash(chain, overrides or {}),
+        sha256=_hash(chain, overrides or {}, patients_of_file),
         calibration=calibration,
         fit=fit,
     )
 
 
-def _hash(chain: _Chain, overrides: Mapping[str, str]) -> str:
+def _hash(chain: _Chain, overrides: Mapping[str, str], patients: Patients | None) -> str:
     hashes = [hashlib.sha256(document.content).hexdigest() for document in chain.documents]
+    hashes += [] if patients is None else [patients.sha256]
     return hashlib.sha256(json.dumps([hashes, sorted(overrides.items())]).encode()).hexdigest()
 
 
@@ -401,7 +438,7 @@ class _ParameterCheck:
         read = {}
         written = _at(self.chain.data, keys)
         for name, value in written.items() if isinstance(written, dict) else ():
-            if value is None or (name == "regimen" and keys[0] == "strategies"):
+            if value is None or (name in ("regimen", *AROUND_SURGERY) and keys[0] == "strategies"):
                 continue
             if name not in self.parameters:
                 self.chain.problem((*keys, name), self.parameters.unknown(name))
@@ -411,6 +448,34 @@ class _ParameterCheck:
             except ValueError as error:
                 self.chain.problem((*keys, name), str(error))
         return read
+
+    def turned(self) -> None:
+        """Note a problem for each parameter to be turned that is not there, or that has no uncertainty."""
+        names = _at(self.chain.data, ("turn",))
+        for place, name in enumerate(names if isinstance(names, list) else ()):
+            if not isinstance(name, str):
+                continue  # told with the shape of the file
+            if name not in self.parameters:
+                self.chain.problem(("turn", place), self.parameters.unknown(name))
+                continue
+            prior = self.parameters[name].distribution
+            if self.parameters[name].decision or prior is None or prior.family == "fixed":
+                told = f"given {shown(name)}, which is held or decided; name one with a distribution"
+                self.chain.problem(("turn", place), told)
+
+    def patients(self) -> Patients | None:
+        """The patients of the file that the population names, None if it names none or the file is wrong."""
+        keys = ("population", "file")
+        name = _at(self.chain.data, keys)
+        if not isinstance(name, str) or not name.strip():
+            return None
+        document = next(one for one in self.chain.documents if one.has(keys))
+        try:
+            return read_patients(Path(document.file).parent / name)
+        except InputError as error:
+            for problem in error.problems:
+                self.chain.problems.add(problem)
+            return None
 
     def preset(self) -> NamedSet | None:
         """The preset that the population names, None if it names none."""
@@ -441,6 +506,25 @@ class _ParameterCheck:
         further = "" if fit is None else "; or a regimen of `hcc-sim evidence regimens`, or a study's arm"
         self._unknown(keys, name, {**self.calibration.regimens, **(fit.regimens if fit else {})}, further)
         return None
+
+    def around_surgery(self, keys: Keys) -> dict[str, str]:
+        """The therapies around surgery named at these keys, by their kind: such of whose effect the fit has draws."""
+        found = {}
+        for kind in AROUND_SURGERY:
+            name = _at(self.chain.data, (*keys, kind))
+            if name is None or (not keys and not isinstance(name, str)):
+                continue  # told with the shape of the file
+            effect = f"{kind}.effect_on_outgrowth"
+            fit = self.fit
+            known = [key for key in fit.regimens if fit.tells(key, effect, priors_too=True)] if fit else []
+            if name in known:
+                found[kind] = str(name)
+                continue
+            hint = nearest(name, known) if isinstance(name, str) else ""
+            accepted = f"Accepted: {', '.join(known) or 'none, for no fit is in use'}"
+            told = f"unknown {kind} therapy {shown(name)}. {hint} {accepted}"
+            self.chain.problem((*keys, kind), " ".join(told.split()))
+        return found
 
     def _unknown(self, keys: Keys, name: object, known: Mapping[str, object], further: str) -> None:
         what = f"{keys[-1]} {shown(name)}. {nearest(name, known) if isinstance(name, str) else ''}"
@@ -593,15 +677,15 @@ def programs(scenario: Scenario) -> "dict[str, Program]":
     Raises InputError where the values of a strategy do not fit the pathway, all strategies at once.
     """
     from .engine import compile_pathway
-    from .pathway.hcc import START
     from .pathway.model import PathwayError
 
     file = str(scenario.files[0])
     problems = Problems()
-    if scenario.start not in ("", START):
-        told = f"given '{scenario.start}'; accepted: {START} (patients who start elsewhere come with a later version)"
-        problems.add(Problem(file, None, "population.start", told))
     pathway = hcc_pathway_of(scenario.calibration)
+    states = {state.name: state for state in pathway.states if not state.final}
+    if scenario.start and scenario.start not in states:
+        told = f"given '{scenario.start}'. {nearest(scenario.start, states)} Accepted: {', '.join(states)}"
+        problems.add(Problem(file, None, "population.start", " ".join(told.split())))
     if scenario.fit is not None:
         check_pathway(scenario.fit, scenario.calibration, pathway)
     compiled = {}

@@ -128,6 +128,15 @@ def _parse_age(value: object) -> float:
     return number
 
 
+def _parse_size(value: object) -> float:
+    if not isinstance(value, str):
+        return _finite_number(value)
+    number, word = _quantity(value, "a size")
+    if word not in ("cm", "mm"):
+        raise ValueError(f"given {shown(value)}; write '{number:g} cm', or {number:g} without quotes")
+    return number if word == "cm" else number / 10.0
+
+
 def _parse_probability(value: object) -> float:
     percent = _PERCENT.fullmatch(value) if isinstance(value, str) else None
     return float(f"{percent[1]}e-2") if percent else _finite_number(value)
@@ -184,6 +193,8 @@ UNITS: Mapping[str, Unit] = {
              schema={"type": "string", "pattern": DURATION_PATTERN}),
         Unit("years", _parse_age, 0, 120, "an age in years from 0 to 120, such as 55 or '55 years'",
              schema={"type": ["number", "string"], "minimum": 0, "maximum": 120}),
+        Unit("cm", _parse_size, 0, 100, "a size in centimetres from 0 to 100, such as 5 or '5 cm'",
+             schema={"type": ["number", "string"], "minimum": 0, "maximum": 100}),
         Unit("probability", _parse_probability, 0, 1, "a probability from 0 to 1, such as 0.359 or 35.9%",
              schema={"type": ["number", "string"], "minimum": 0, "maximum": 1, "pattern": r"%\s*$"}),
         Unit("hazard ratio", _finite_number, 0, _BIGGEST, "a hazard ratio, a number above 0", True,

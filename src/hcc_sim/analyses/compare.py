@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from hcc_sim.analyses.flow import Flow, flows
 from hcc_sim.analyses.strategies import Keep, Progress, primary_population, restricted_means, simulate_strategies
 from hcc_sim.analyses.turning import AGGRESSIVENESS, EFFECT_OF_SURGERY, Turning, turning_points
 from hcc_sim.engine import CHUNK
@@ -24,10 +25,11 @@ from hcc_sim.outcomes import (
     curve_table,
     estimates_of,
     notes,
+    same_fate_of_others,
     same_patients,
     summary_table,
 )
-from hcc_sim.outcomes.hcc import CONVERTED, EVERYBODY, HCC_OUTCOMES, WITHIN_MONTHS
+from hcc_sim.outcomes.hcc import CONVERTED, ENROLLED, EVERYBODY, WITHIN_MONTHS, outcomes_from
 from hcc_sim.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -81,7 +83,14 @@ class Comparison:
     @property
     def definitions(self) -> Definitions:
         """What was asked."""
-        return HCC_OUTCOMES
+        return outcomes_from(self.scenario.start, self.scenario.horizon_months)
+
+    @property
+    def time_zero(self) -> str:
+        """From when the primary population is followed, in words."""
+        if self.primary == ENROLLED:
+            return f"coming to '{self.scenario.start}'"
+        return "conversion" if self.primary == CONVERTED else "the start of therapy"
 
     @property
     def same_converters(self) -> bool:
@@ -97,6 +106,11 @@ class Comparison:
     def estimates(self) -> Estimates:
         """All outcomes by strategy."""
         return estimates_of(self.tallies)
+
+    @cached_property
+    def flows(self) -> tuple[Flow, ...]:
+        """Where patients go under each strategy, from stage to stage."""
+        return flows(self.scenario)
 
     @cached_property
     def tables(self) -> Tables:
@@ -134,11 +148,24 @@ class Comparison:
     def notes(self) -> tuple[str, ...]:
         """What a reader must know: what is left out and why, and which populations differ."""
         told = list(notes(self.tallies, self.estimates))
-        if not self.same_converters:
+        if self.primary == ENROLLED:
+            if not same_patients(self.tallies)[ENROLLED]:
+                told.insert(
+                    0,
+                    f"Strategies differ in who comes to '{self.scenario.start}', or when: results compare different "
+                    "patients, and a difference may be theirs.",
+                )
+        elif not self.same_converters:
             told.insert(
                 0,
                 f"Strategies differ in who converts: results among the {CONVERTED} compare different patients; "
                 f"the primary results are those of {EVERYBODY} who starts therapy.",
+            )
+        elif not same_fate_of_others(self.tallies, CONVERTED):
+            told.insert(
+                0,
+                f"Strategies differ in what becomes of those who never convert: the primary results are those of "
+                f"{EVERYBODY} who starts therapy.",
             )
         return tuple(told)
 
@@ -153,8 +180,7 @@ class Comparison:
         if found is None:
             return "The horizon is too short, or the patients too few, for a headline: see the tables."
         means = {name: mean.value for name, mean in found.items()}
-        time_zero = "conversion" if self.primary == CONVERTED else "the start of therapy"
-        within = f"of the first {WITHIN_MONTHS / 12:g} years after {time_zero}"
+        within = f"of the first {WITHIN_MONTHS / 12:g} years after {self.time_zero}"
         best, worst = max(means, key=means.__getitem__), min(means, key=means.__getitem__)
         if len(means) == 1:
             return f"Under '{best}' patients live {means[best]:.1f} months {within}."
@@ -182,6 +208,12 @@ class Comparison:
     def unseen_differences(self) -> str:
         """The headline's contrast at three sizes of what patients differ by and nobody sees, none included."""
         return next((t.sentence() for t in self.turnings if t.parameter.name == AGGRESSIVENESS), "")
+
+    def turned_as_asked(self) -> tuple[str, ...]:
+        """A sentence for each parameter that the scenario asks to turn and that nothing else tells, strongest first."""
+        told = {self.strongest_assumption(), self.effect_of_surgery(), self.unseen_differences()}
+        sentences = (t.sentence() for t in self.turnings if self.scenario.turn)
+        return tuple(sentence for sentence in sentences if sentence not in told)
 
     def effect_of_surgery(self) -> str:
         """The same for the effect of surgery on what is left behind, which every timing result must state."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from hcc_sim.engine import CHUNK, Program, simulate
+from hcc_sim.engine import CHUNK, Chunk, Program, simulate
 from hcc_sim.history import Stays
-from hcc_sim.outcomes import Definitions, Estimate, Tally, restricted_mean, same_patients
-from hcc_sim.outcomes.hcc import CONVERTED, EVERYBODY, HCC_OUTCOMES, OVERALL_SURVIVAL, WITHIN_MONTHS
+from hcc_sim.outcomes import Definitions, Estimate, Tally, restricted_mean, same_fate_of_others, same_patients
+from hcc_sim.outcomes.hcc import CONVERTED, ENROLLED, EVERYBODY, OVERALL_SURVIVAL, WITHIN_MONTHS, outcomes_from
 from hcc_sim.scenario import Scenario, programs
 
 Keep = Callable[[str, Program, Stays], None]
@@ -18,33 +18,30 @@ Progress = Callable[[int], None]
 """Told how many histories (one patient under one strategy) have been simulated since it was last told."""
 
 
+CHUNKS_OF_A_FILE = 10
+"""Chunks for which attributes are laid out at once."""
+
+
 def simulate_strategies(
     scenario: Scenario,
-    definitions: Definitions = HCC_OUTCOMES,
+    definitions: Definitions | None = None,
     *,
     threads: int | None = None,
     chunk: int = CHUNK,
     keep: Keep | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Tally]:
-    """What `definitions` ask, tallied by strategy, in the scenario's order.
+    """What `definitions` ask (by default `outcomes_from` the scenario's start), tallied by strategy, in its order.
 
     Raises:
         InputError: the parameters' values do not fit the pathway.
         EngineError: a run that had to stop.
     """
     tallies = {}
+    asked = outcomes_from(scenario.start, scenario.horizon_months) if definitions is None else definitions
     for name, program in programs(scenario).items():
-        tally = Tally(definitions, program.state_names, program.exit_names, scenario.horizon_months)
-        parts = simulate(
-            program,
-            seed=scenario.seed,
-            patients=scenario.size,
-            horizon_months=scenario.horizon_months,
-            chunk=chunk,
-            threads=threads,
-        )
-        for part in parts:
+        tally = Tally(asked, program.state_names, program.exit_names, scenario.horizon_months)
+        for part in chunks_of(scenario, program, scenario.size, chunk=chunk, threads=threads):
             tally.add(part.stays, part.first_patient, part.patients)
             if keep is not None:
                 keep(name, program, part.stays)
@@ -54,10 +51,36 @@ def simulate_strategies(
     return tallies
 
 
+def chunks_of(
+    scenario: Scenario, program: Program, patients: int, *, chunk: int = CHUNK, threads: int | None = None
+) -> Iterator[Chunk]:
+    """A scenario's first patients in chunks; where a file gives their attributes, so that memory stays flat."""
+    at_once = patients if scenario.patients is None else CHUNKS_OF_A_FILE * chunk
+    for first in range(0, patients, at_once):
+        count = min(at_once, patients - first)
+        yield from simulate(
+            program,
+            seed=scenario.seed,
+            patients=count,
+            first_patient=first,
+            attributes=None if scenario.patients is None else scenario.patients.frame(first, count),
+            horizon_months=scenario.horizon_months,
+            chunk=chunk,
+            threads=threads,
+        )
+
+
 def primary_population(tallies: Mapping[str, Tally]) -> str:
-    """Whom the primary estimand is about: the converted, unless strategies differ in who converts, or nobody does."""
+    """Whom the primary estimand is about: the enrolled, where a scenario says who they are, else the converted.
+
+    Everybody, where nobody converts or strategies differ before conversion: others convert, or at other times, or those
+    who never convert have other fates.
+    """
+    if all(ENROLLED in tally.members for tally in tallies.values()):
+        return ENROLLED
     converted = all(tally.members[CONVERTED].sum() > 0 for tally in tallies.values())
-    return CONVERTED if converted and same_patients(tallies)[CONVERTED] else EVERYBODY
+    same = same_patients(tallies)[CONVERTED] and same_fate_of_others(tallies, CONVERTED)
+    return CONVERTED if converted and same else EVERYBODY
 
 
 def restricted_means(tallies: Mapping[str, Tally], population: str) -> dict[str, Estimate] | None:

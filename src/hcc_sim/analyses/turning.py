@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from hcc_sim.analyses.strategies import restricted_means, simulate_strategies
 from hcc_sim.outcomes import Definitions, Tally
-from hcc_sim.outcomes.hcc import HCC_OUTCOMES, OVERALL_SURVIVAL, WITHIN_MONTHS
+from hcc_sim.outcomes.hcc import OVERALL_SURVIVAL, WITHIN_MONTHS, outcomes_from
 from hcc_sim.parameters import Distribution, Parameter, Parameters
 from hcc_sim.pathway.hcc import AGGRESSIVENESS, EFFECT_OF_SURGERY
 from hcc_sim.quantiles import scale_of
@@ -18,6 +18,20 @@ from hcc_sim.scenario import Scenario
 OF_CHOICES = {
     "necrosis_test.": ("necrosis_test.sensitivity", "necrosis_test.specificity"),
     "adjuvant.": ("adjuvant.effect_on_outgrowth", "adjuvant.effect_afterwards", "adjuvant.effect_on_decompensation"),
+    "liver_directed.": (
+        "liver_directed.effect_of_stopping_on_progression",
+        "liver_directed.effect_of_stopping_on_response",
+        "decompensation.log_hazard_ratio_per_cycle",
+    ),
+    "systemic.": ("drugs.withdrawal_effect_on_progression", "drugs.withdrawal_effect_on_response"),
+    "switch.": ("switch.response_probability", "switch.effect_on_progression"),
+    "cytoreduction.": ("cytoreduction.effect_on_progression", "cytoreduction.death"),
+    "neoadjuvant.": ("neoadjuvant.effect_on_outgrowth", "neoadjuvant.dead_share", "neoadjuvant.duration"),
+    "remnant.": ("remnant.success_share", "remnant.death", "remnant.growth_time"),
+    "transplantation.": ("transplantation.death", "transplantation.effect_on_outgrowth"),
+    "ablation.": ("ablation.incomplete_share", "ablation.death"),
+    "conversion.": ("conversion.dead_log_odds_depth", "conversion.occult_log_odds_aggressiveness"),
+    "surgery.spared_above_depth": ("conversion.dead_log_odds_depth", "sterilisation.rate"),
 }
 """What matters once a strategy sets something that begins so."""
 
@@ -106,7 +120,7 @@ def turning_points(
     if base is None:
         return ()
     decided = {name for strategy in scenario.strategies for name in strategy.given}
-    varied = _varied(two.strategies[0].parameters, decided)
+    varied = _varied(two.strategies[0].parameters, decided, scenario.turn)
     ends = [_with(two, parameter, end) for parameter, prior in varied for end in (prior.low, prior.high)]
     # A thread runs one end after another: what one does in Python hides behind what another simulates.
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
@@ -119,15 +133,21 @@ def turning_points(
     return tuple(sorted(found, key=lambda turning: -turning.span))
 
 
-def _varied(parameters: Parameters, decided: Collection[str]) -> list[tuple[Parameter, Distribution]]:
-    """The timing assumptions that are neither decided nor held, with their distributions."""
+def _varied(
+    parameters: Parameters, decided: Collection[str], named: Sequence[str]
+) -> list[tuple[Parameter, Distribution]]:
+    """Those named, else the timing assumptions and what chosen roads hang on; if neither decided nor held.
+
+    With their distributions; what aggressiveness does is always among them.
+    """
     known = {**parameters}
     if effects_of_aggressiveness(parameters):
         meaning = "All effects of unmeasured aggressiveness, multiplied by this"
         known[AGGRESSIVENESS] = Parameter(AGGRESSIVENESS, 1.0, "number", "assumed", meaning, distribution=SIZES)
     chosen = (names for start, names in OF_CHOICES.items() if any(name.startswith(start) for name in decided))
-    asked = (*TIMING_ASSUMPTIONS, *(name for names in chosen for name in names))
-    undecided = (known[name] for name in asked if name in known and name not in decided)
+    usual = (*TIMING_ASSUMPTIONS, *(name for names in chosen for name in names))
+    asked = (*named, AGGRESSIVENESS) if named else usual
+    undecided = (known[name] for name in dict.fromkeys(asked) if name in known and name not in decided)
     priors = ((parameter, parameter.distribution) for parameter in undecided)
     return [(parameter, prior) for parameter, prior in priors if prior and prior.low < parameter.value < prior.high]
 
@@ -151,14 +171,17 @@ def _with(scenario: Scenario, parameter: Parameter, value: float) -> Scenario:
 
 def _difference(scenario: Scenario, pair: tuple[str, str], population: str, threads: int | None) -> float | None:
     """None if the few patients that are simulated hold nobody of a population that is rare."""
-    means = restricted_means(simulate_strategies(scenario, _headline_of(population), threads=threads), population)
+    means = restricted_means(
+        simulate_strategies(scenario, _headline_of(scenario, population), threads=threads), population
+    )
     return None if means is None else (means[pair[0]] - means[pair[1]]).value
 
 
-def _headline_of(population: str) -> Definitions:
+def _headline_of(scenario: Scenario, population: str) -> Definitions:
     """Nothing is asked of an assumption but the restricted mean survival time of the primary population."""
+    asked = outcomes_from(scenario.start, scenario.horizon_months)
     return Definitions(
-        populations=tuple(p for p in HCC_OUTCOMES.populations if p.name == population),
+        populations=tuple(p for p in asked.populations if p.name == population),
         endpoints=(OVERALL_SURVIVAL,),
         landmarks_months=(),
         restrictions_months=(WITHIN_MONTHS,),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from hcc_sim.calibration.starts import start_of
 from hcc_sim.calibration.targets import OPERATED, Target, targets_of
 from hcc_sim.figures import Evidence
 
@@ -41,6 +42,7 @@ def library(evidence: Evidence) -> list[Regimen]:
         for arm in target.arms:
             arms.setdefault(arm.partition("/")[2], {})[arm] = None
     with_times = {target.arm.partition("/")[2] for target in targets if _tells_survival(target)}
+    with_times |= {regimen for regimen in arms if start_of(regimen) is not None}
     related = {
         key
         for _, figure in evidence.figures()

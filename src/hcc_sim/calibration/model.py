@@ -19,15 +19,18 @@ from numpy.typing import NDArray
 
 from hcc_sim.calibration.parallel import in_parallel
 from hcc_sim.calibration.prior import OF_ARM, Prior
+from hcc_sim.calibration.starts import OWN, start_of
 from hcc_sim.calibration.statistics import Predicted
 from hcc_sim.calibration.targets import Target, arms_of
-from hcc_sim.calibration.trial import Arm, simulate_arm
+from hcc_sim.calibration.trial import Arm, same_histories, simulate_arm
 from hcc_sim.fit_in_use import OF_TRIAL
 from hcc_sim.pathway.model import Pathway
 
 Floats = NDArray[np.float64]
 
 OF_STUDY = "study."
+OF_RESECTABLE = "study.resectable_"
+"""How names of priors begin that each study has for itself; of the latter those whose patients are resectable."""
 
 
 def _times(value: float, factor: float) -> float:
@@ -42,6 +45,9 @@ def _shifted(share: float, log_odds: float) -> float:
 EFFECTS: Mapping[str, tuple[str, Callable[[float, float], float]]] = {
     "study.death_factor": ("death.median_after_progression", _times),
     "study.dead_log_odds": ("conversion.dead_share", _shifted),
+    "study.resectable_occult_log_odds": ("resectable.occult_share", _shifted),
+    "study.resectable_outgrowth_factor": ("outgrowth.median", _times),
+    "study.resectable_death_factor": ("death.median_after_relapse", _times),
 }
 """What a study's own effects change, and how."""
 
@@ -132,10 +138,15 @@ class Model:
         of_arm = {name: prior for name, prior in self.priors.items() if name.startswith(OF_ARM)}
         of_study = {name: prior for name, prior in self.priors.items() if name.startswith(OF_STUDY)}
         for name, prior in self.priors.items():
-            if name not in of_arm and name not in of_study:
+            if name not in of_arm and name not in of_study and name not in OWN:
                 quantities.append(Quantity(name, prior, "", (place(name),)))
-        for study in dict.fromkeys(arm.partition("/")[0] for arm in self.arms):
+        kinds: defaultdict[str, set[bool]] = defaultdict(set)
+        for arm in self.arms:
+            kinds[arm.partition("/")[0]].add(start_of(arm) is not None)
+        for study, resectable in kinds.items():
             for name, prior in of_study.items():
+                if name.startswith(OF_RESECTABLE) not in resectable:
+                    continue
                 own = f"{study}: {name}"
                 quantities.append(Quantity(own, prior, study, (place(own, study),)))
         shared: dict[tuple[str, str], int] = {}
@@ -143,7 +154,8 @@ class Model:
         weights = (math.sqrt(SHARED_BY_REGIMEN), math.sqrt(1.0 - SHARED_BY_REGIMEN))
         for arm in self.arms:
             regimen = arm.partition("/")[2]
-            for prior in of_arm.values():
+            start = start_of(arm)
+            for prior in of_arm.values() if start is None else (self.priors[own] for own in start.own):
                 common = (regimen, prior.parameter)
                 if common not in shared:
                     shared[common] = place(f"{regimen}: {prior.parameter}", regimen)
@@ -151,7 +163,7 @@ class Model:
                 quantities.append(Quantity(own, prior, arm, (shared[common], place(own, arm)), weights))
                 arms_of_regimen[common].append(quantities[-1].places[1])
         for (regimen, parameter), places in arms_of_regimen.items():
-            prior = next(prior for prior in of_arm.values() if prior.parameter == parameter)
+            prior = next(prior for prior in self.priors.values() if prior.parameter == parameter)
             among = (weights[0], *(weights[1] / len(places) for _ in places))
             everywhere = (shared[regimen, parameter], *places)
             quantities.append(Quantity(f"{regimen}: {parameter}", prior, regimen, everywhere, among))
@@ -196,7 +208,8 @@ class Model:
 
         A regimen's key gives those of the mean of its arms, without effects of any study.
         """
-        values = dict(self.held)
+        start = start_of(arm)
+        values = dict(self.held) if start is None else {**self.held, **start.held}
         effects = []
         for quantity in (one for owner in ("", arm.partition("/")[0], arm) for one in self._by_owner.get(owner, ())):
             value = quantity.value(z)
@@ -211,6 +224,10 @@ class Model:
     def with_luck(self, kind: int) -> Model:
         """The same model with patients of other luck."""
         return replace(self, seed=(self.seed + kind) % 2**64)
+
+    def with_patients(self, patients: int) -> Model:
+        """The same model with other numbers of patients in each arm."""
+        return self if patients == self.patients else replace(self, patients=patients)
 
     def simulate(self, z: Floats, arm: str) -> Arm:
         """The patients of an arm."""
@@ -263,17 +280,23 @@ class Model:
         varied = np.flatnonzero(np.ones(len(z), dtype=bool) if active is None else active)
         found = np.zeros((len(self.targets), len(z)))
         largest_first = sorted(self.clusters, key=len, reverse=True)
-        for part in in_parallel(lambda arms: self._slopes_of_cluster(z, arms, varied), largest_first, long=True):
+        screen = active is None  # otherwise those of closed roads are not among them any more
+        for part in in_parallel(
+            lambda arms: self._slopes_of_cluster(z, arms, varied, screen), largest_first, long=True
+        ):
             for number, slope in part.items():
                 found[number] = slope
         return found
 
-    def _slopes_of_cluster(self, z: Floats, arms: tuple[str, ...], varied: NDArray[np.intp]) -> dict[int, Floats]:
+    def _slopes_of_cluster(
+        self, z: Floats, arms: tuple[str, ...], varied: NDArray[np.intp], screen: bool
+    ) -> dict[int, Floats]:
         base = {arm: self.simulate(z, arm) for arm in arms}
+        idle = {arm: self._idle(z, arm, base[arm], varied) if screen else frozenset() for arm in arms}
         slopes: dict[int, Floats] = defaultdict(lambda: np.zeros(len(z)))
         for place in varied:
             unknown = self.unknowns[place]
-            concerned = [arm for arm in arms if unknown.concerns(arm)]
+            concerned = [arm for arm in arms if unknown.concerns(arm) and place not in idle[arm]]
             if not concerned:
                 continue
             width = STEP if unknown.owner else STEP_OF_COMMON
@@ -287,3 +310,21 @@ class Model:
             for number, high in above.items():
                 slopes[number][place] = (high.working - below[number].working) / (2.0 * width)
         return dict(slopes)
+
+    def _idle(self, z: Floats, arm: str, base: Arm, varied: NDArray[np.intp]) -> frozenset[int]:
+        """The common unknowns of roads that are closed in an arm: moved together, they move nobody's history.
+
+        A road's parameters begin with the same word; those of an open one are all looked at by themselves.
+        """
+        roads: defaultdict[str, list[int]] = defaultdict(list)
+        for place in varied:
+            if not self.unknowns[place].owner and place in self._moving:
+                roads[self.unknowns[place].name.partition(".")[0]].append(int(place))
+        idle: set[int] = set()
+        for places in roads.values():
+            if len(places) > 1:
+                moved = z.copy()
+                moved[places] += STEP_OF_COMMON
+                if same_histories(base, self.simulate(moved, arm)):
+                    idle.update(places)
+        return frozenset(idle)

@@ -39,7 +39,7 @@ def in_parallel(task: Callable[[T], R], items: Iterable[T], *, long: bool = Fals
         return
     context = multiprocessing.get_context("fork")  # what it inherits need not be picklable
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_take, initargs=(task,)) as forks:
-        yield from forks.map(_run, waiting, chunksize=max(1, len(waiting) // (8 * workers)))
+        yield from forks.map(_run, waiting, chunksize=1 if long else max(1, len(waiting) // (8 * workers)))
 
 
 def _take(task: Callable[[Any], Any]) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from hcc_sim.calibration.parallel import in_parallel
-from hcc_sim.calibration.posterior import FARTHEST_Z, Posterior
+from hcc_sim.calibration.posterior import FARTHEST_Z, Posterior, with_fewer
 from hcc_sim.calibration.solve import Found, Search, working
 from hcc_sim.pathway.hcc import EFFECT_OF_SURGERY
 from hcc_sim.quantiles import score_of
@@ -33,7 +33,8 @@ SIZES = (0.0, 1.0, 2.0, 3.0, 4.0)
 """By what the parameters of selection are multiplied, of their values at the most probable point."""
 
 EFFECTS = (0.4, 0.63, 1.0, 1.6, 2.5)
-STEPS = 3
+STEPS = 8
+"""Times that all else is moved at a point, by what fewer patients say (`posterior.with_fewer`)."""
 
 
 class RidgePoint(NamedTuple):
@@ -52,6 +53,7 @@ def ridge_of(search: Search, best: Found, posterior: Posterior) -> list[RidgePoi
         return []
     selecting = [name for name in SELECTING if name in priors]
     base = {name: priors[name].at(float(best.z[place[name]])) for name in selecting}
+    fewer, apart = with_fewer(search.model, best)
     held = [place[name] for name in (EFFECT_OF_SURGERY, *selecting)]
     free = posterior.told.copy()
     free[held] = False
@@ -68,14 +70,15 @@ def ridge_of(search: Search, best: Found, posterior: Posterior) -> list[RidgePoi
         z = best.z.copy()
         for name, value in values.items():
             z[place[name]] = score(name, value)
-        objectives = []
+        found: list[tuple[float, Floats]] = []
         for step in range(STEPS + 1):
-            predicted = search.model.predict(z)
-            objectives.append(search.objective(z, predicted) - float(np.sum(z[held] ** 2)))
+            off = search.whiten(np.nan_to_num(search.observed - working(fewer.predict(z)) - apart))
+            found.append((float(off @ off + z @ z), z.copy()))
             if step < STEPS:
-                off = search.whiten(np.nan_to_num(search.observed - working(predicted)))
                 move = linalg.cho_solve(factor, slope.T @ off - z[free])
                 z[free] = np.clip(z[free] + move, -FARTHEST_Z, FARTHEST_Z)
-        return RidgePoint(size, effect, min(objectives))
+        least = min(found, key=lambda one: one[0])[1]
+        objective = search.objective(least, search.model.predict(least)) - float(np.sum(least[held] ** 2))
+        return RidgePoint(size, effect, objective)
 
     return list(in_parallel(at, [(size, effect) for size in SIZES for effect in EFFECTS], long=True))

@@ -143,6 +143,28 @@ def _median(times: Times, printed: float, shape: float, _: Values, arm: Arm) -> 
     return Predicted(math.log(printed) + logit / (2.0 * shape * math.log(2.0)), float(np.median(months)))
 
 
+def disease_specific_median(times: Times, printed_months: float, shape: float) -> Statistic:
+    """The same where who dies of other causes is censored then (product-limit estimate)."""
+    return Statistic(partial(_disease_specific_median, times, printed_months, shape))
+
+
+def _disease_specific_median(times: Times, printed: float, shape: float, _: Values, arm: Arm) -> Predicted:
+    months, members = times(arm)
+    order = np.argsort(months[members], kind="stable")
+    months, died = months[members][order], ~arm.of_other_causes[members][order]
+    n = len(months)
+    if not n:
+        return Predicted(math.nan, math.nan)
+    left = n - np.arange(n)
+    survival = np.cumprod(1.0 - (died & np.isfinite(months)) / left)
+    by_then = int(np.searchsorted(months, printed, side="right"))
+    at_printed = float(survival[by_then - 1]) if by_then else 1.0
+    half = int(np.searchsorted(-survival, -0.5))
+    median_months = float(months[half]) if half < n else math.inf
+    logit = _logit(at_printed * n, n)
+    return Predicted(math.log(printed) + logit / (2.0 * shape * math.log(2.0)), median_months)
+
+
 def middle(times: Times) -> Statistic:
     """The typical time of something that is seen at visits: the geometric mean of the middle third of all times.
 

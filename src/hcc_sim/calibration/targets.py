@@ -15,12 +15,14 @@ from itertools import combinations
 from hcc_sim.calibration import sampling, statistics
 from hcc_sim.calibration.network_data import as_ratio
 from hcc_sim.calibration.sampling import DOWN_WEIGHT, Reading
+from hcc_sim.calibration.starts import start_of
 from hcc_sim.calibration.statistics import Statistic
 from hcc_sim.calibration.trial import HORIZON_MONTHS
 from hcc_sim.figures import Evidence, Figure, Study
 from hcc_sim.figures.schema import Compares
 
 OVERALL, PROGRESSION_FREE = "overall survival", "progression-free survival"
+DISEASE_SPECIFIC = "disease-specific survival"
 SHAPES = {OVERALL: 1.5, PROGRESSION_FREE: 1.0}
 """Weibull shape near the median, by endpoint (section 6.1 of the calibration); 1 for all others."""
 
@@ -35,9 +37,6 @@ CONTRADICT = 3.0
 
 BORROWED_ERROR = 0.3
 """Added to the error, on the working scale, of what is told of other patients."""
-
-NOT_STARTED_ON_THERAPY = ("adjuvant", "neoadjuvant", "resection", "observation")
-"""Regimens of patients who start elsewhere than on conversion therapy."""
 
 
 @dataclass(frozen=True)
@@ -178,11 +177,9 @@ def _target(study: Study, figure: Figure) -> Target | str:
         return "a difference between arms, whose own figures count"
     if figure.waits_for is not None:
         return f"waits for {figure.waits_for}"
+    if comparator is not None and (start_of(key("", regimen)) is None) != (start_of(key("", comparator)) is None):
+        return "its arms start at different places"
     borrowed = study.taken_for or ""
-    for one in (regimen, comparator):
-        elsewhere = one is not None and not one.startswith(OPERATED) and one.split(" ")[0] in NOT_STARTED_ON_THERAPY
-        if elsewhere and not borrowed:
-            return f"waits for patients who start otherwise ({one})"
     try:
         read = _reader(study, figure)
     except (ValueError, ZeroDivisionError) as error:
@@ -223,6 +220,9 @@ def _reader(study: Study, figure: Figure) -> Read | str:
     return f"a {figure.measure} of {figure.endpoint} is not read off the pathway"
 
 
+LOOKS = ("first interim analysis", "later analysis")
+"""Subsets that are all patients of a trial, looked at one after the other."""
+
 EARLY_OR_LATE = {"early recurrence": True, "late recurrence": False}
 
 MONTHS_IN = {"months": 1.0, "days": 12.0 / 365.25, "weeks": 84.0 / 365.25, "years": 12.0}
@@ -239,13 +239,20 @@ def _times(study: Study, figure: Figure) -> statistics.Times | str:
     if study.compares is not None:
         operated, among_converted = regimen.startswith(OPERATED), study.compares == "converted"
         return partial(statistics.survival_by_operation, operated=operated, among_converted=among_converted)
-    if regimen.startswith(OPERATED):
+    start = start_of(regimen)
+    if regimen.startswith(OPERATED) or (start is not None and start.from_resection):
         of_resected: Mapping[str, statistics.Times] = {
             OVERALL: statistics.survival_after_resection,
             "time to surgery": statistics.time_to_surgery,
             "recurrence-free survival": statistics.recurrence_free_survival,
+            "disease-free survival": statistics.recurrence_free_survival,
+            DISEASE_SPECIFIC: statistics.survival_after_resection,
         }
         return of_resected.get(figure.endpoint, f"{figure.endpoint} of the resected is not read off the pathway")
+    if start is not None and figure.endpoint == "disease-free survival":
+        return statistics.progression_free_survival
+    if start is not None and figure.endpoint == DISEASE_SPECIFIC and figure.time_zero == "resection":
+        return statistics.survival_after_resection
     of_all: Mapping[str, statistics.Times] = {
         OVERALL: statistics.overall_survival,
         PROGRESSION_FREE: statistics.progression_free_survival,
@@ -283,6 +290,8 @@ def _typical(figure: Figure, times: statistics.Times, months: float, shape: floa
     """The median of a survival time; of a time that visits make, the middle."""
     if figure.endpoint in ("time to response", "time to surgery"):
         return statistics.middle(times)
+    if figure.endpoint == DISEASE_SPECIFIC:
+        return statistics.disease_specific_median(times, months, shape)
     return statistics.median(times, months, shape)
 
 
@@ -334,7 +343,12 @@ def _ratio(study: Study, figure: Figure) -> Read | str:
         return times
     if figure.unit != "ratio" or figure.value is None:
         return "enters the network only: no ratio is printed"
-    if figure.subset is not None:
+    if figure.subset in LOOKS:
+        later = LOOKS[LOOKS.index(figure.subset) + 1 :]
+        for other in study.figures:
+            if other.subset in later and _of_the_same(other.model_copy(update={"subset": figure.subset}), figure):
+                return f"overtaken by {other.id}, a later look at the same patients"
+    elif figure.subset is not None:
         return "a contrast of parts of an arm"
     value, low, high, notes = as_ratio(figure)
     interval = None if low is None and high is None else (low, high)

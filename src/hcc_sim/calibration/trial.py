@@ -7,7 +7,7 @@ its own scans and followed up for its own time: parameters apart from the scenar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ HORIZON_MONTHS = 120.0
 RESPONSE, CONVERSION, RESECTION = "depth of response", "treated tumour", "resection"
 SEEN, AFTER_SURGERY, RESECTED = "disease seen", "relapse after surgery", "margin"
 REPEAT = "curative treatment again"
+OTHER_CAUSES = "dead of other causes"
 PATHOLOGICAL_COMPLETE_RESPONSE = "pathological complete response"
 
 
@@ -46,6 +47,8 @@ class Arm:
     """First curative treatment of a relapse after surgery."""
     complete_pathological_response: Flags
     """At the first resection."""
+    of_other_causes: Flags
+    """Who died of neither cancer, liver nor operation."""
 
     @property
     def patients(self) -> int:
@@ -56,6 +59,11 @@ class Arm:
     def failure(self) -> Floats:
         """Progression or death, whichever comes first: progression-free survival ends."""
         return np.minimum(self.progression, self.death)
+
+
+def same_histories(one: Arm, other: Arm) -> bool:
+    """Whether nothing that a trial could see of any patient differs."""
+    return all(np.array_equal(getattr(one, f.name), getattr(other, f.name)) for f in fields(Arm))
 
 
 def simulate_arm(pathway: Pathway, values: Mapping[str, float], *, seed: int, patients: int, threads: int = 1) -> Arm:
@@ -78,9 +86,11 @@ def arm_of(stays: Stays, program: Program, patients: int) -> Arm:
         return _first(who, stays.entered_months, stays.state == program.state_names.index(state), patients)
 
     deaths = [program.state_names.index(name) for name in DEATHS]
+    of_other_causes = stays.next_state == program.state_names.index(OTHER_CAUSES)
     died = (stays.next_state >= min(deaths)) & np.isin(stays.next_state, deaths)
     complete = stays.ended_by == program.exit_names.index(PATHOLOGICAL_COMPLETE_RESPONSE)
     resection = first_entry(RESECTED)
+    unresected = ~np.isfinite(resection)  # a relapse after surgery may also follow a second conversion
     complete_at = _first(who, stays.left_months, complete, patients)
     return Arm(
         death=_first(who, stays.left_months, died, patients),
@@ -89,9 +99,10 @@ def arm_of(stays: Stays, program: Program, patients: int) -> Arm:
         conversion=first_entry(CONVERSION),
         operation=first_entry(RESECTION),
         resection=resection,
-        recurrence=first_entry(AFTER_SURGERY),
-        repeat=first_entry(REPEAT),
+        recurrence=np.where(unresected, np.inf, first_entry(AFTER_SURGERY)),
+        repeat=np.where(unresected, np.inf, first_entry(REPEAT)),
         complete_pathological_response=np.isfinite(resection) & (complete_at == resection),
+        of_other_causes=np.isfinite(_first(who, stays.left_months, of_other_causes, patients)),
     )
 
 

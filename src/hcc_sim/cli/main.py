@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 import hcc_sim
-from hcc_sim.cli import calibrate, diagram, evidence, run, scenarios
+from hcc_sim.cli import calibrate, diagram, evidence, questions, run, scenarios
 from hcc_sim.cli.terminal import command_line, finished, say, write
 from hcc_sim.errors import CheckFailed, InputError, MachineError, is_lack_of_memory
 
@@ -36,7 +36,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run.run, run.patient, diagram.diagram, diagram.schema, calibrate.calibrate, calibrate.reproduce):
+COMMANDS = (
+    *(run.run, run.patient, questions.timing, questions.designs),
+    *(diagram.diagram, diagram.schema, calibrate.calibrate, calibrate.reproduce),
+)
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(scenarios.app, name="scenarios")
 app.add_typer(evidence.app, name="evidence")

@@ -88,6 +88,19 @@ def load(
     return asked
 
 
+def strategy_of(asked: Scenario, name: str | None) -> str:
+    """The name of a strategy, by default the scenario's first.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    names = [strategy.name for strategy in asked.strategies]
+    if name is not None and name not in names:
+        told = f"unknown strategy '{name}'. {nearest(name, names)} Accepted: {', '.join(names)}"
+        raise InputError(Problem("--strategy", None, "", " ".join(told.split())))
+    return name or names[0]
+
+
 def whole(option: str, text: str | None, low: int, high: int | None, problems: Problems, step: int = 1) -> int | None:
     """The whole number of an option; None, and a problem if it was given, if it is none that is accepted."""
     if text is None:

@@ -227,18 +227,24 @@ def patient(
     from hcc_sim.report.life import story
 
     histories = {}
-    compiled = _prepared(asked, lambda program: attributes_at_start(program, seed=asked.seed, patient=person))
+    given = None if asked.patients is None else asked.patients.frame(person, 1)
+
+    def born(program: Program) -> dict[str, float]:
+        return attributes_at_start(program, seed=asked.seed, patient=person, attributes=given)
+
+    compiled = _prepared(asked, born)
     for name, program in compiled.items():
         stays = simulate_all(
             program,
             seed=asked.seed,
             patients=1,
             first_patient=person,
+            attributes=given,
             horizon_months=asked.horizon_months,
             threads=1,
         )
         histories[name] = stays.to_frame(program.state_names, program.exit_names)
-    attributes = attributes_at_start(program, seed=asked.seed, patient=person)
+    attributes = born(program)
     parts = [f"Patient {person} of '{asked.title}', seed {asked.seed}"]
     for heading, lines in story(program.pathway, attributes, histories, new_console().width):
         parts += ["", heading, *lines]

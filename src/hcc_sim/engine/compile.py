@@ -1,14 +1,15 @@
 """Turn a pathway and the values of its parameters into the words that the kernel reads (see `tables`).
 
-Every name becomes a place, every parameter its number, every condition a range of tests.
+Every name becomes a place, every condition a range of tests: the form, which is the same for all values but for which
+laws are equal.  It is kept, and filled with numbers for each set of values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import chain, pairwise, repeat
+from functools import lru_cache, partial
+from itertools import chain, count, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,8 +56,22 @@ from hcc_sim.pathway.model import (
 
 COMPARISONS = {"==": t.EQUAL, "!=": t.UNEQUAL, "<": t.BELOW, "<=": t.AT_MOST, ">": t.ABOVE, ">=": t.AT_LEAST}
 
-Row = list[int | float]
+Values = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Blank:
+    """A real that is filled in with the values of parameters: that of `name`, or what `of` makes of all."""
+
+    name: str = ""
+    of: Callable[[Values], float] | None = None
+
+
+Row = list[int | float | Blank]
 """One row of words; its floats become reals, its integers stay."""
+
+Check = Callable[[Values], str]
+"""What is wrong with some values, empty if nothing is."""
 
 Range = tuple[int, int]
 
@@ -77,7 +92,7 @@ class Program:
     attribute_names: tuple[str, ...]
 
 
-def compile_pathway(pathway: Pathway, values: Mapping[str, float]) -> Program:
+def compile_pathway(pathway: Pathway, values: Values) -> Program:
     """The pathway with its parameters' values filled in.
 
     Args:
@@ -90,28 +105,102 @@ def compile_pathway(pathway: Pathway, values: Mapping[str, float]) -> Program:
     problems = problems_of_values(pathway, values)
     if problems:
         raise PathwayError(pathway.title, problems)
-    return _Compiler(pathway, values).program()
+    law_list, positions = _laws_with(pathway, values)
+    form = _form_of(pathway, positions)
+    problems = [problem for check in form.checks if (problem := check(values))]
+    if problems:
+        raise PathwayError(pathway.title, problems)
+    return Program(
+        pathway,
+        form.filled(values),
+        form.newborn,
+        laws.tabulate(law_list),
+        form.state_names,
+        form.exit_names,
+        form.attribute_names,
+    )
+
+
+def _laws_with(pathway: Pathway, values: Values) -> tuple[list[laws.Law], tuple[int, ...]]:
+    """The laws that differ, and the position among them of each law of the pathway.
+
+    Laws of equal value share a position, so that the kernel compares laws by position.
+    """
+    found: list[laws.Law] = []
+    positions, problems = [], []
+    for name, given in pathway.laws.items():
+        try:
+            law = given.build(values) if isinstance(given, Law) else given
+        except (TypeError, ValueError) as error:  # TypeError: an argument that the constructor does not have
+            problems.append(f"law {name!r}: {error}")
+            continue
+        if law not in found:
+            found.append(law)
+        positions.append(found.index(law))
+    if problems:
+        raise PathwayError(pathway.title, problems)
+    return found, tuple(positions)
+
+
+@dataclass(frozen=True)
+class Form:
+    """The words of a pathway with blanks, and what must hold of values that fill them.
+
+    `named` are the places of blanks that hold a parameter's value, `names` those parameters; `derived` the places of
+    those that are computed; `schedules` the place of the first piece of each.
+    """
+
+    words: NDArray[np.int64]
+    named: NDArray[np.int64]
+    names: tuple[str, ...]
+    derived: tuple[tuple[int, Callable[[Values], float]], ...]
+    schedules: Mapping[Schedule, int]
+    checks: tuple[Check, ...]
+    newborn: NDArray[np.float64]
+    state_names: tuple[str, ...]
+    exit_names: tuple[str, ...]
+    attribute_names: tuple[str, ...]
+
+    def filled(self, values: Values) -> NDArray[np.int64]:
+        """The words with these values in them."""
+        words = self.words.copy()
+        reals = words.view(np.float64)
+        reals[self.named] = [values[name] for name in self.names]
+        for place, of in self.derived:
+            reals[place] = of(values)
+        for schedule, first in self.schedules.items():
+            for place, piece in zip(count(first, t.PIECE), schedule.timetable(values), strict=False):
+                words[place + t.P_COUNT] = piece.visits_before
+                reals[place + t.P_INTERVAL] = piece.interval_months
+                reals[place + t.P_BASE], reals[place + t.P_END] = piece.begins_months, piece.ends_months
+        return words
+
+
+@lru_cache(maxsize=64)
+def _form_of(pathway: Pathway, law_positions: tuple[int, ...]) -> Form:
+    return _Compiler(pathway, law_positions).form()
 
 
 class _Compiler:
     """One compilation: rows are appended to `words` behind the rows that they refer to; states have places reserved."""
 
-    def __init__(self, pathway: Pathway, values: Mapping[str, float]) -> None:
+    def __init__(self, pathway: Pathway, law_positions: tuple[int, ...]) -> None:
         self.pathway = pathway
-        self.values = values
-        self.problems: list[str] = []
+        self.law_position = dict(zip(pathway.laws, law_positions, strict=True))
+        self.checks: list[Check] = []
         self.state_place = {s.name: t.HEADER + i * t.STATE for i, s in enumerate(pathway.states)}
         self.words: Row = [0] * (t.HEADER + t.STATE * len(pathway.states))
         parts = (p for s in pathway.states for e in pathway.exits_of(s) for p in _parts(e))
         self.exit_names = tuple(dict.fromkeys(part.name for part in parts))
         self.schedule_place: dict[Schedule, int] = {}
+        self.first_piece: dict[Schedule, int] = {}
         self.hazards = hazards_of(pathway)
         self.ways = ways_on(pathway)
         self.lasting = lasting_events(pathway)
         self.most_columns = 1
         self._lay_out_life()
-        self._build_laws()
         self._place_events()
+        self._place_schedules()
 
     def _lay_out_life(self) -> None:
         alarms = (e.name for s in self.pathway.states for e in self.pathway.exits_of(s) if isinstance(e, Visit))
@@ -160,14 +249,12 @@ class _Compiler:
             row: Row = [position, place, name_key(f"event:{event}"), *flags, *laws_range]
             self.event_place[event], _ = self._append([row])
 
-    def program(self) -> Program:
+    def form(self) -> Form:
         attributes = tuple(Set(name, value) for name, value in self.pathway.attributes.items())
         first, last = self._actions(attributes + self.pathway.at_start, "at the start")
         for state in self.pathway.states:
             place = self.state_place[state.name]
             self.words[place : place + t.STATE] = self._state(state)
-        if self.problems:
-            raise PathwayError(self.pathway.title, self.problems)
         most_arms = max((len(branch.arms) for branch in self.pathway.branches()), default=0)
         self.words[: t.HEADER] = [
             self.state_place[self.pathway.start],
@@ -183,11 +270,16 @@ class _Compiler:
         newborn[[t.ENTERED, *self.attribute.values(), *self.epoch.values()]] = np.nan
         for event in self.lasting:
             newborn[self.budget[event] + t.REMAINING], newborn[self.budget[event] + t.LAW] = t.UNDRAWN, t.RESTS
-        return Program(
-            self.pathway,
-            _as_words(self.words),
+        blanks = [(place, word) for place, word in enumerate(self.words) if isinstance(word, Blank)]
+        named = {place: blank.name for place, blank in blanks if blank.of is None}
+        return Form(
+            _as_words([0.0 if isinstance(word, Blank) else word for word in self.words]),
+            np.array(list(named), dtype=np.int64),
+            tuple(named.values()),
+            tuple((place, blank.of) for place, blank in blanks if blank.of is not None),
+            self.first_piece,
+            tuple(self.checks),
             newborn,
-            laws.tabulate(self.law_list),
             tuple(self.state_place),
             self.exit_names,
             tuple(self.attribute),
@@ -200,23 +292,22 @@ class _Compiler:
             self.words += row
         return first, len(self.words)
 
-    # --- laws ---------------------------------------------------------------------------------------------------------
+    # --- numbers ------------------------------------------------------------------------------------------------------
 
-    def _build_laws(self) -> None:
-        """Laws of equal value share a position, so that the kernel compares laws by position."""
-        self.law_list: list[laws.Law] = []
-        self.law_position: dict[str, int] = {}
-        for name, given in self.pathway.laws.items():
-            try:
-                law = given.build(self.values) if isinstance(given, Law) else given
-            except (TypeError, ValueError) as error:  # TypeError: an argument that the constructor does not have
-                self.problems.append(f"law {name!r}: {error}")
-                continue
-            if law not in self.law_list:
-                self.law_list.append(law)
-            self.law_position[name] = self.law_list.index(law)
-        if self.problems:
-            raise PathwayError(self.pathway.title, self.problems)
+    def _number(self, amount: Amount) -> float | Blank:
+        return Blank(amount) if isinstance(amount, str) else float(amount)
+
+    def _checked(
+        self, amount: Amount, holds: Callable[[float], bool], problem: Callable[[float], str]
+    ) -> float | Blank:
+        """A number of which something must hold."""
+
+        def check(values: Values) -> str:
+            value = number(amount, values)
+            return "" if holds(value) else problem(value)
+
+        self.checks.append(check)
+        return self._number(amount)
 
     # --- states and exits ---------------------------------------------------------------------------------------------
 
@@ -263,7 +354,7 @@ class _Compiler:
         row[t.A_WHEN], row[t.A_WHEN_END] = self._condition(condition(arm.when), columns)
         row[t.A_SHIFT], row[t.A_SHIFT_END] = self._append(self._terms(arm.shifted_by, columns))
         row[t.A_DOES], row[t.A_DOES_END] = self._actions(arm.does, where)
-        row[t.A_WEIGHT] = np.nan if arm.weight == REST else number(arm.weight, self.values)
+        row[t.A_WEIGHT] = np.nan if arm.weight == REST else self._number(arm.weight)
         return row
 
     def _exit(self, state: State, exit: TimedExit, columns: _Columns, where: str) -> Row:
@@ -285,7 +376,7 @@ class _Compiler:
                 row[t.X_DURATION] = self._duration(exit.wait_months, where)
             case Visit():
                 row[t.X_KIND], row[t.X_CLOCK] = t.VISIT, columns.of(self._clock(exit.schedule.since))
-                row[t.X_SCHEDULE] = self._schedule(exit.schedule)
+                row[t.X_SCHEDULE] = self.schedule_place[exit.schedule]
                 if exit.probability is not None:
                     row[t.X_KIND], row[t.X_ALARM] = t.ALARM, self.alarm[exit.name]
                     row[t.X_KEY] = name_key(f"visit:{exit.name}")
@@ -299,30 +390,19 @@ class _Compiler:
         row[t.X_LAW_BY] = t.NONE if exit.law_by is None else columns.of(self.attribute[exit.law_by])
         scale = self._terms(exit.scaled_by, columns)
         for attribute, amount in exit.hazard_ratios.items():
-            ratio = number(amount, self.values)
-            if 0.0 < ratio < np.inf:
-                scale.append(
-                    [
-                        t.NONE if attribute is None else columns.of(self.attribute[attribute]),
-                        float(elementary.log(ratio)),
-                    ]
-                )
-            else:
-                self.problems.append(f"{where}: the hazard ratio {amount!r} is {ratio}, and must be above 0 and finite")
+            self._checked(amount, _is_ratio, partial(_RATIO.format, where, repr(amount)))
+            column = t.NONE if attribute is None else columns.of(self.attribute[attribute])
+            scale.append([column, Blank(of=partial(_log_of, amount))])
         row[t.X_SCALE], row[t.X_SCALE_END] = self._append(scale)
         row[t.X_SPEED], row[t.X_SPEED_END] = self._append(self._terms(exit.accelerated_by, columns))
 
-    def _duration(self, amount: Amount, where: str) -> float:
-        months = number(amount, self.values)
-        if not months >= 0.0:
-            self.problems.append(f"{where}: the duration is {months} months, and must be at least 0")
-        return months
+    def _duration(self, amount: Amount, where: str) -> float | Blank:
+        told = partial("{}: the duration is {} months, and must be at least 0".format, where)
+        return self._checked(amount, lambda months: months >= 0.0, told)
 
-    def _probability(self, amount: Amount, where: str) -> float:
-        probability = number(amount, self.values)
-        if not 0.0 <= probability <= 1.0:
-            self.problems.append(f"{where}: the probability is {probability}, and must be between 0 and 1")
-        return probability
+    def _probability(self, amount: Amount, where: str) -> float | Blank:
+        told = partial("{}: the probability is {}, and must be between 0 and 1".format, where)
+        return self._checked(amount, lambda probability: 0.0 <= probability <= 1.0, told)
 
     def _clock(self, name: str) -> int:
         return t.ENTERED if name == ENTRY else self.epoch[name]
@@ -338,7 +418,7 @@ class _Compiler:
                 [
                     columns.of(self.attribute[test.attribute]),
                     COMPARISONS[test.comparison],
-                    number(test.than, self.values),
+                    self._number(test.than),
                 ]
                 for test in clause
             ]
@@ -349,7 +429,7 @@ class _Compiler:
         places = {name: self.attribute[name] for name in given}
         if columns is not None:
             places = {name: columns.of(place) for name, place in places.items()}
-        return [[places[name], number(amount, self.values)] for name, amount in given.items()]
+        return [[places[name], self._number(amount)] for name, amount in given.items()]
 
     def _actions(self, given: Iterable[Action], where: str) -> Range:
         return self._append([self._action(action, where) for action in given])
@@ -376,27 +456,21 @@ class _Compiler:
         match value:
             case Normal():
                 row[t.C_VALUE] = t.NORMAL
-                mean, sd, low, high = (number(a, self.values) for a in (value.mean, value.sd, value.low, value.high))
-                row[t.C_A : t.C_HIGH + 1] = [mean, sd, low, high]
-                if not sd >= 0.0 or not low < high:
-                    self.problems.append(
-                        f"{where}: a normal draw needs sd >= 0 and low < high, not {sd}, {low}, {high}"
-                    )
+                row[t.C_A : t.C_HIGH + 1] = map(self._number, (value.mean, value.sd, value.low, value.high))
+                self.checks.append(partial(_normal, value, where))
             case Uniform():
                 row[t.C_VALUE] = t.UNIFORM
-                low, high = number(value.low, self.values), number(value.high, self.values)
-                row[t.C_A], row[t.C_B] = low, high
-                if not low <= high:
-                    self.problems.append(f"{where}: a uniform draw needs low <= high, not {low}, {high}")
+                row[t.C_A], row[t.C_B] = self._number(value.low), self._number(value.high)
+                self.checks.append(partial(_uniform, value, where))
             case Bernoulli():
                 row[t.C_VALUE], row[t.C_A] = t.BERNOULLI, self._probability(value.probability, where)
             case Ordered():
-                row[t.C_VALUE], row[t.C_A] = t.ORDERED, value.lowest
+                row[t.C_VALUE], row[t.C_A] = t.ORDERED, float(value.lowest)
                 row[t.C_TERMS], row[t.C_TERMS_END] = self._append(self._terms(value.shifted_by))
-                shares = [self._probability(share, where) for share in value.beyond]
-                row[t.C_BEYOND], row[t.C_BEYOND_END] = self._append([[share] for share in shares])
-                if any(later > earlier for earlier, later in pairwise(shares)):
-                    self.problems.append(f"{where}: shares beyond each grade may not rise: {shares}")
+                for share in value.onward:
+                    self._probability(share, where)
+                beyond = [Blank(of=partial(_product, value.onward[: n + 1])) for n in range(len(value.onward))]
+                row[t.C_BEYOND], row[t.C_BEYOND_END] = self._append([[blank] for blank in beyond])
             case Count():
                 event = value.of in self.budget
                 row[t.C_VALUE] = t.COUNT
@@ -404,23 +478,51 @@ class _Compiler:
             case TimeSince():
                 row[t.C_VALUE] = t.TIME_SINCE if value.exceeds is None else t.TIME_EXCEEDS
                 row[t.C_REFERENCE] = self._clock(value.clock)
-                row[t.C_A] = 0.0 if value.exceeds is None else number(value.exceeds, self.values)
+                row[t.C_A] = 0.0 if value.exceeds is None else self._number(value.exceeds)
             case Linear():
-                row[t.C_VALUE], row[t.C_A] = t.LINEAR, number(value.constant, self.values)
+                row[t.C_VALUE], row[t.C_A] = t.LINEAR, self._number(value.constant)
                 row[t.C_TERMS], row[t.C_TERMS_END] = self._append(self._terms(value.terms))
             case _:
-                row[t.C_VALUE], row[t.C_A] = t.PLAIN, number(value, self.values)
+                row[t.C_VALUE], row[t.C_A] = t.PLAIN, self._number(value)
 
-    def _schedule(self, schedule: Schedule) -> int:
-        if schedule not in self.schedule_place:
-            timetable = schedule.timetable(self.values)
-            pieces: list[Row] = [
-                [p.visits_before, p.interval_months, p.begins_months, p.ends_months] for p in timetable
-            ]
-            key = name_key(f"visit:{schedule.name}")
-            place, _ = self._append([[key, *self._append(pieces), number(schedule.scatter, self.values)]])
-            self.schedule_place[schedule] = place
-        return self.schedule_place[schedule]
+    def _place_schedules(self) -> None:
+        """Every schedule with room for its pieces, which its timetable fills."""
+        exits = (exit for state in self.pathway.states for exit in self.pathway.exits_of(state))
+        for schedule in dict.fromkeys(exit.schedule for exit in exits if isinstance(exit, Visit)):
+            first, last = self._append([[0.0] * t.PIECE for _ in schedule.pieces()])
+            self.first_piece[schedule] = first
+            row: Row = [name_key(f"visit:{schedule.name}"), first, last, self._number(schedule.scatter)]
+            self.schedule_place[schedule], _ = self._append([row])
+
+
+_RATIO = "{}: the hazard ratio {} is {}, and must be above 0 and finite"
+
+
+def _is_ratio(value: float) -> bool:
+    return 0.0 < value < np.inf
+
+
+def _log_of(amount: Amount, values: Values) -> float:
+    return float(elementary.log(number(amount, values)))
+
+
+def _product(amounts: Iterable[Amount], values: Values) -> float:
+    product = 1.0
+    for amount in amounts:
+        product *= number(amount, values)
+    return product
+
+
+def _normal(value: Normal, where: str, values: Values) -> str:
+    sd, low, high = (number(amount, values) for amount in (value.sd, value.low, value.high))
+    if sd >= 0.0 and low < high:
+        return ""
+    return f"{where}: a normal draw needs sd >= 0 and low < high, not {sd}, {low}, {high}"
+
+
+def _uniform(value: Uniform, where: str, values: Values) -> str:
+    low, high = number(value.low, values), number(value.high, values)
+    return "" if low <= high else f"{where}: a uniform draw needs low <= high, not {low}, {high}"
 
 
 class _Columns(dict[int, int]):

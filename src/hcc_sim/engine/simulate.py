@@ -141,11 +141,13 @@ def simulate_all(
     return concatenate(part.stays for part in chunks)
 
 
-def attributes_at_start(program: Program, *, seed: int, patient: int) -> dict[str, float]:
-    """The attributes with which a patient begins, by name."""
+def attributes_at_start(
+    program: Program, *, seed: int, patient: int, attributes: pd.DataFrame | None = None
+) -> dict[str, float]:
+    """The attributes with which a patient begins, by name; those in the one row of `attributes` are given."""
     room = block.new_room(program.words, len(program.newborn), 1, 1)
-    none, row_of = _given(program, None, patient, 1)
-    kernel.be_born(program.words, program.newborn, none, row_of, np.uint64(seed), np.uint64(patient), room)
+    given, row_of = _given(program, attributes, patient, 1)
+    kernel.be_born(program.words, program.newborn, given, row_of, np.uint64(seed), np.uint64(patient), room)
     values = room.block.lives[LIFE : LIFE + len(program.attribute_names), 0]
     return dict(zip(program.attribute_names, map(float, values), strict=True))
 

@@ -11,6 +11,7 @@ from hcc_sim.outcomes.estimates import (
     estimates_of,
     notes,
     restricted_mean,
+    same_fate_of_others,
     same_patients,
 )
 from hcc_sim.outcomes.states import StateTally, occupancy, time_in_state
@@ -51,6 +52,7 @@ __all__ = [
     "notes",
     "occupancy",
     "restricted_mean",
+    "same_fate_of_others",
     "same_patients",
     "summary",
     "summary_table",

@@ -20,11 +20,15 @@ class Population:
     """Whose outcomes, and from when: everybody from the start, or those who come into `entering`, from the first time.
 
     Time zero is a place in the record, not only a time: what happened earlier on the way at the same instant is past.
+    Who comes later than `latest_months` does not belong.  Of all others the fate is noted, up to their coming into
+    `others_until` if they do, so that it can be said whether strategies differ there.
     """
 
     name: str
     meaning: str
     entering: str | None = None
+    latest_months: float = math.inf
+    others_until: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

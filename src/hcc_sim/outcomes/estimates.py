@@ -106,6 +106,12 @@ def same_patients(tallies: Mapping[str, Tally]) -> dict[str, bool]:
     return {p.name: len({tally.digest(p.name) for tally in tallies.values()}) == 1 for p in populations}
 
 
+def same_fate_of_others(tallies: Mapping[str, Tally], population: str) -> bool:
+    """Whether all who do not belong to a population end at the same time and place under every strategy."""
+    check_comparable(tallies)
+    return len({tally.digest_of_others(population) for tally in tallies.values()}) <= 1
+
+
 def notes(tallies: Mapping[str, Tally], found: Estimates) -> tuple[str, ...]:
     """What a reader of the tables must be told: outcomes left out, values or errors missing, each with its reason."""
     said: dict[str, list[str]] = {}

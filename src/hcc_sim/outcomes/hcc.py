@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 from hcc_sim.outcomes.definitions import Definitions, Endpoint, Population, Share, TimeIn
-from hcc_sim.pathway.hcc import DEATHS
+from hcc_sim.pathway.hcc import DEATHS, START
 
 EVERYBODY = "everybody"
 CONVERTED = "converted"
+ENROLLED = "enrolled"
+"""Those who come into the state in which a scenario's population starts."""
+
 WITHIN_MONTHS = 120.0
 """Headlines compare life within ten years of time zero."""
 
@@ -14,11 +20,17 @@ SEEN = ("progression seen", "relapse seen while watched", "relapse seen after su
 RELAPSES = ("relapse seen while watched", "relapse seen after surgery")
 BEYOND_CURE = ("next-line therapy", "supportive care")
 
+WITHOUT_DISEASE = "time without evidence of disease"
 OVERALL_SURVIVAL = Endpoint(name="OS", meaning="overall survival: death of any cause", entering=DEATHS)
 
 HCC_OUTCOMES = Definitions(
     populations=(
-        Population(CONVERTED, "all who meet resection criteria, from conversion on, operated or not", "treated tumour"),
+        Population(
+            CONVERTED,
+            "all who meet resection criteria, from conversion on, operated or not",
+            "treated tumour",
+            others_until="second conversion",  # what comes then is not before conversion
+        ),
         Population(EVERYBODY, "all who start conversion therapy, from its start on"),
     ),
     endpoints=(
@@ -63,6 +75,45 @@ HCC_OUTCOMES = Definitions(
             meaning="spared surgery by a test that missed viable tumour",
             ended_by=("spared though viable",),
         ),
+        Share(
+            name="complete response kept",
+            meaning="not operated at the date for surgery because the response counts as complete",
+            ended_by=("complete response kept",),
+        ),
+        Share(
+            name="remnant too small",
+            meaning="not operated because the liver remnant did not grow enough",
+            ended_by=("remnant still too small",),
+        ),
+        Share(name="transplanted", meaning="liver transplanted instead of resected", ended_by=("liver replaced",)),
+        Share(
+            name="ablated",
+            meaning="ablation or radiotherapy instead of resection",
+            ended_by=("complete ablation", "incomplete ablation"),
+        ),
+        Share(
+            name="second regimen",
+            meaning="switched to a second regimen for want of response",
+            ended_by=("no response yet",),
+            of=(EVERYBODY,),
+        ),
+        Share(
+            name="cytoreductive surgery",
+            meaning="bulk of the tumour removed at the plateau of a response",
+            ended_by=("bulk of the tumour removed",),
+            of=(EVERYBODY,),
+        ),
+        Share(
+            name="neoadjuvant therapy",
+            meaning="neoadjuvant therapy before surgery of a tumour resectable from the start",
+            ended_by=("neoadjuvant therapy first",),
+            of=(EVERYBODY,),
+        ),
+        Share(
+            name="second conversion",
+            meaning="operated after a second conversion",
+            ended_by=("operated after a second conversion",),
+        ),
         Share(name="adjuvant therapy", meaning="starts adjuvant therapy after surgery", ended_by=("adjuvant begins",)),
         Share(
             name="pCR",
@@ -83,9 +134,23 @@ HCC_OUTCOMES = Definitions(
     ),
     times=(
         TimeIn(
-            name="time without evidence of disease",
+            name=WITHOUT_DISEASE,
             meaning="months alive after removal of the tumour with no relapse seen",
             states=("after surgery",),
         ),
     ),
 )
+
+
+def outcomes_from(state: str, horizon_months: float) -> Definitions:
+    """The same, asked also of those who come into a state, from the first time on; not where that is the start.
+
+    Of those, who come in time to be followed for as long as headlines look, if the horizon allows that at all.
+    So a study that enrolled at conversion or at surgery is seen as it was: its patients have come so far.
+    """
+    if state in ("", START):
+        return HCC_OUTCOMES
+    latest = horizon_months - WITHIN_MONTHS
+    meaning = f"all who come to '{state}'{f' within {latest:g} months' if latest > 0 else ''}, from the first time on"
+    enrolled = Population(ENROLLED, meaning, state, latest if latest > 0 else math.inf)
+    return replace(HCC_OUTCOMES, populations=(enrolled, *HCC_OUTCOMES.populations))

@@ -96,6 +96,7 @@ class Tally:
             for what in (*definitions.endpoints, *definitions.shares)
         }
         self._entries = {p.name: self._table((p.entering,), ()) for p in definitions.populations if p.entering}
+        self._apart = {p.name: self._table((p.others_until,), ()) for p in definitions.populations if p.others_until}
         self._inside = {t.name: _among(self._states, t.states, "state") for t in definitions.times}
 
         day_count = max(math.ceil(self.horizon_months * DAYS_PER_MONTH - _DAY_SLACK), 1)
@@ -107,6 +108,7 @@ class Tally:
         self.happened: dict[tuple[str, str], Integers] = {}
         self.at_risk: dict[tuple[str, str], Integers] = {}
         self._digests = {p.name: hashlib.blake2b(digest_size=16) for p in definitions.populations}
+        self._digests_of_others = {p.name: hashlib.blake2b(digest_size=16) for p in definitions.populations}
         for population in definitions.populations:
             self.members[population.name] = np.zeros(GROUPS, np.int64)
             self.follow_up_months[population.name] = self.horizon_months
@@ -125,6 +127,10 @@ class Tally:
     def digest(self, population: str) -> str:
         """A fingerprint of who belongs to the population and of each member's time zero, to the last bit."""
         return self._digests[population].hexdigest()
+
+    def digest_of_others(self, population: str) -> str:
+        """A fingerprint of when and where everybody ends, or comes into `others_until`, who does not belong to it."""
+        return self._digests_of_others[population].hexdigest()
 
     def add(self, stays: Stays, first_patient: int, patients: int) -> None:
         """Count the stays of `patients` patients from `first_patient` on: all of theirs, in order of patient and time.
@@ -154,6 +160,7 @@ class Tally:
         for population in self.definitions.populations:
             zero = self._zero(population, record)
             self._count_members(population.name, zero, expected)
+            self._note_others(population, zero, expected, record)
             self._add_endpoints(population, zero, record, rows)
             self._add_shares(population, zero, record, rows)
             self._add_times(population, zero, record)
@@ -170,6 +177,8 @@ class Tally:
         first_end = np.full(patients, beyond)
         months = np.zeros(patients)
         patient, row = record.first(record.rows(table), from_start)
+        in_time = record.left[row] <= population.latest_months
+        patient, row = patient[in_time], row[in_time]
         first_end[patient], months[patient] = row, record.left[row]
         first_stay = first_end + 1
         for ours, of_the_start in ((first_end, record.starts), (first_stay, record.starts), (months, start)):
@@ -185,6 +194,17 @@ class Tally:
         # Patient beside time, so that the fingerprint does not know where chunks end.
         entries = np.column_stack([ids[zero.member].astype("<u8"), months.astype("<f8").view("<u8")])
         self._digests[population].update(entries.tobytes())
+
+    def _note_others(self, population: Population, zero: _Zero, ids: NDArray[np.uint64], record: _Record) -> None:
+        ends = np.append(record.starts[1:], len(record.left)) - 1
+        if population.others_until is not None:
+            everybody = _Zero(zero.member, zero.months, record.starts, record.starts, zero.at_start)
+            patient, row = record.first(record.rows(self._apart[population.name]), everybody)
+            ends[patient] = row
+        ends = ends[~zero.member]
+        left = (record.left[ends] + 0.0).astype("<f8").view("<u8")
+        entries = np.column_stack([ids[~zero.member].astype("<u8"), left, record.ending[ends].astype("<u8")])
+        self._digests_of_others[population.name].update(entries.tobytes())
 
     def _add_endpoints(self, population: Population, zero: _Zero, record: _Record, rows: dict[str, Integers]) -> None:
         for endpoint in reported_for(population, self.definitions.endpoints):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from math import ceil, hypot
 from typing import Literal
 from xml.sax.saxutils import escape
@@ -14,13 +14,55 @@ from xml.sax.saxutils import escape
 from hcc_sim.pathway.layout import Box, Drawing, Link, Point, arrange
 from hcc_sim.pathway.model import BACK, Branch, Exit, Pathway, State
 
-Kind = Literal["timed", "branch", "final"]
+Kind = Literal["timed", "branch", "final", "elsewhere"]
 
 MANY = 5
 """From how many states on the same exit to the same state is told in the legend instead of by as many arrows."""
 
 
 # --- what is drawn ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some states of a pathway, and by name those elsewhere that they lead to; or all states.
+
+    `numbers` are shown beside the exits of a state: (state, exit) -> text.
+    """
+
+    title: str
+    start: str
+    states: tuple[State, ...]
+    everywhere: tuple[Exit, ...] = ()
+    elsewhere: frozenset[str] = frozenset()
+    numbers: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    def told(self, state: str, exit: str) -> str:
+        """The name of an exit, with its number."""
+        number = self.numbers.get((state, exit))
+        return exit if number is None else f"{exit} ({number})"
+
+
+Drawn = Pathway | Part
+
+
+def part_of(pathway: Pathway, states: Collection[str], title: str, numbers: Mapping[tuple[str, str], str]) -> Part:
+    """The states of these names, in the pathway's order, with those that they lead to."""
+    inside = tuple(state for state in pathway.states if state.name in states)
+    targets = {name for state in inside for _, name in _ways(pathway.exits_of(state)) if name not in (None, BACK)}
+    outside = tuple(state for state in pathway.states if state.name in targets - set(states))
+    shown = tuple(state if state.final else State(state.name, final=True) for state in outside)
+    elsewhere = frozenset(state.name for state in outside if not state.final)
+    return Part(title, inside[0].name, (*inside, *shown), pathway.everywhere, elsewhere, numbers)
+
+
+def with_numbers(pathway: Pathway, numbers: Mapping[tuple[str, str], str]) -> Part:
+    """The whole pathway, with numbers beside its exits."""
+    return Part(pathway.title, pathway.start, pathway.states, pathway.everywhere, numbers=numbers)
+
+
+def _part(drawn: Drawn) -> Part:
+    return drawn if isinstance(drawn, Part) else with_numbers(drawn, {})
 
 
 @dataclass(frozen=True)
@@ -46,34 +88,39 @@ class Arrow:
         return " / ".join(map(_line, self.names))
 
 
-def shapes(pathway: Pathway) -> tuple[Shape, ...]:
+def shapes(drawn: Drawn) -> tuple[Shape, ...]:
     """The states to draw, the start first, then in the pathway's order."""
-    ordered = sorted(pathway.states, key=lambda state: state.name != pathway.start)
-    return tuple(Shape(state.name, _kind(state), tuple(dict.fromkeys(_notes(pathway, state)))) for state in ordered)
+    part = _part(drawn)
+    ordered = sorted(part.states, key=lambda state: state.name != part.start)
+    return tuple(
+        Shape(state.name, _kind_in(part, state), tuple(dict.fromkeys(_notes(part, state)))) for state in ordered
+    )
 
 
-def arrows(pathway: Pathway) -> tuple[Arrow, ...]:
+def arrows(drawn: Drawn) -> tuple[Arrow, ...]:
     """The arrows to draw: one for each pair of different states, shared exits left out."""
-    shared = _shared(pathway)
+    part = _part(drawn)
+    shared = _shared(part)
     names: dict[tuple[str, str], list[str]] = {}
-    for state in pathway.states:
+    for state in part.states:
         for name, target in _ways(state.exits):
             if target is not None and target not in (BACK, state.name) and (name, target) not in shared:
-                names.setdefault((state.name, target), []).append(name)
+                names.setdefault((state.name, target), []).append(part.told(state.name, name))
     return tuple(Arrow(*ends, tuple(dict.fromkeys(joined))) for ends, joined in names.items())
 
 
-def shared_exits(pathway: Pathway) -> tuple[str, ...]:
+def shared_exits(drawn: Drawn) -> tuple[str, ...]:
     """What the legend says of exits that many states share."""
+    part = _part(drawn)
     lines: dict[str, list[str]] = {}
-    for (name, target), sources in _shared(pathway).items():
-        whence = _whence(pathway, target, sources)
+    for (name, target), sources in _shared(part).items():
+        whence = _whence(part, target, sources)
         whence = f"{whence} in which time passes" if whence else ", ".join(map(_line, sources))
         lines.setdefault(whence, []).append(f"{_line(name)} → {_line(target)}" if target else _line(name))
     return tuple(f"From {whence}: {'; '.join(ways)}" for whence, ways in lines.items())
 
 
-def _shared(pathway: Pathway) -> dict[tuple[str, str | None], tuple[str, ...]]:
+def _shared(pathway: Part) -> dict[tuple[str, str | None], tuple[str, ...]]:
     """The exits (name, target) that hold everywhere or in many states, with these states."""
     timed = [state for state in pathway.states if _kind(state) == "timed"]
     sources: dict[tuple[str, str | None], list[str]] = {}
@@ -85,10 +132,14 @@ def _shared(pathway: Pathway) -> dict[tuple[str, str | None], tuple[str, ...]]:
     return shared | {way: tuple(state.name for state in timed) for way in _ways(pathway.everywhere)}
 
 
-def _whence(pathway: Pathway, target: str | None, sources: Collection[str]) -> str:
+def _whence(pathway: Part, target: str | None, sources: Collection[str]) -> str:
     """'every state' or 'every other state' if the sources are these, else nothing."""
     missing = {state.name for state in pathway.states if _kind(state) == "timed"} - {*sources}
     return "every state" if not missing else "every other state" if missing == {target} else ""
+
+
+def _kind_in(part: Part, state: State) -> Kind:
+    return "elsewhere" if state.name in part.elsewhere else _kind(state)
 
 
 def _kind(state: State) -> Kind:
@@ -104,12 +155,12 @@ def _ways(exits: Iterable[Exit]) -> Iterator[tuple[str, str | None]]:
             yield exit.name, exit.to
 
 
-def _notes(pathway: Pathway, state: State) -> Iterator[str]:
+def _notes(pathway: Part, state: State) -> Iterator[str]:
     if state.branch is not None and state.branch.name != state.name:
         yield _line(state.branch.name)
     ways = list(_ways(state.exits))
     for word, target in (("meanwhile", None), ("back", BACK), ("anew", state.name)):
-        names = [_line(name) for name, to in ways if to == target]
+        names = [_line(pathway.told(state.name, name)) for name, to in ways if to == target]
         if names:
             yield f"{word}: {', '.join(names)}"
     for (_, target), sources in _shared(pathway).items():
@@ -127,14 +178,14 @@ def _line(text: str) -> str:
 
 # --- Mermaid ----------------------------------------------------------------------------------------------------------
 
-_BRACKETS = {"timed": ("(", ")"), "branch": ("{", "}"), "final": ("([", "])")}
-_FILLS = {"timed": "#e3eef8", "branch": "#fff4d6", "final": "#3b4252"}
-_STROKES = {"timed": "#0072b2", "branch": "#b07800", "final": "#3b4252"}
-_INKS = {"timed": "#1a1a1a", "branch": "#1a1a1a", "final": "#ffffff"}
+_BRACKETS = {"timed": ("(", ")"), "branch": ("{", "}"), "final": ("([", "])"), "elsewhere": ("[", "]")}
+_FILLS = {"timed": "#e3eef8", "branch": "#fff4d6", "final": "#3b4252", "elsewhere": "#ffffff"}
+_STROKES = {"timed": "#0072b2", "branch": "#b07800", "final": "#3b4252", "elsewhere": "#8a8f98"}
+_INKS = {"timed": "#1a1a1a", "branch": "#1a1a1a", "final": "#ffffff", "elsewhere": "#1a1a1a"}
 _MERMAID_SIGNS = str.maketrans({sign: f"#{ord(sign)};" for sign in "#\"'`<>&%;\\"})
 
 
-def mermaid(pathway: Pathway) -> str:
+def mermaid(pathway: Drawn) -> str:
     """The pathway as a Mermaid flowchart."""
     drawn = shapes(pathway)
     ids = {shape.name: f"s{at}" for at, shape in enumerate(drawn)}
@@ -148,7 +199,9 @@ def mermaid(pathway: Pathway) -> str:
     legend = "<br/>".join(map(_mermaid_text, shared_exits(pathway)))
     if legend:
         lines.append(f'    legend["{legend}"]:::legend')
-    for kind in ("timed", "branch", "final"):
+    for kind in _BRACKETS:
+        if kind == "elsewhere" and all(shape.kind != kind for shape in drawn):
+            continue
         lines.append(f"    classDef {kind} fill:{_FILLS[kind]},stroke:{_STROKES[kind]},color:{_INKS[kind]}")
     lines.append("    classDef legend fill:#ffffff,stroke:#ffffff,color:#1a1a1a")
     return "\n".join(lines) + "\n"
@@ -239,7 +292,7 @@ class Picture:
     drawing: Drawing
 
 
-def picture(pathway: Pathway) -> Picture:
+def picture(pathway: Drawn) -> Picture:
     """The pathway laid out."""
     drawn, led = shapes(pathway), arrows(pathway)
     place = {shape.name: at for at, shape in enumerate(drawn)}
@@ -284,7 +337,10 @@ _KINDS: dict[Kind, str] = {
     "timed": "state in which time passes",
     "branch": "branch: found or decided at once",
     "final": "final state",
+    "elsewhere": "state of another part",
 }
+START_OF_PART = "thick border: where this part begins"
+NUMBERS = "in brackets: share of those who leave by it, and median months until then, where time passes"
 _WORDS = {
     "meanwhile": "meanwhile: happens while the patient stays here; nobody need notice",
     "back": "back: to the state the patient came from, as if never left",
@@ -292,7 +348,7 @@ _WORDS = {
 }
 
 
-def svg(pathway: Pathway) -> str:
+def svg(pathway: Drawn) -> str:
     """The pathway as a self-contained SVG picture."""
     drawn = picture(pathway)
     width = max(_LEAST_WIDTH, drawn.drawing.width) + 2 * _MARGIN
@@ -355,9 +411,10 @@ def _outline(kind: Kind, x: float, y: float, width: float, height: float, stroke
         corners = f"{left:g},{y:g} {x:g},{top:g} {left + width:g},{y:g} {x:g},{top + height:g}"
         return f'<polygon points="{corners}" {colours} stroke-width="{stroke:g}"/>'
     radius = min(height / 2, 22.0) if kind == "final" else 8.0
+    dashes = ' stroke-dasharray="5 3"' if kind == "elsewhere" else ""
     return (
         f'<rect x="{left:g}" y="{top:g}" width="{width:g}" height="{height:g}" rx="{radius:g}" {colours} '
-        f'stroke-width="{stroke:g}"/>'
+        f'stroke-width="{stroke:g}"{dashes}/>'
     )
 
 
@@ -397,7 +454,7 @@ def _head(points: tuple[Point, ...], colour: str) -> str:
     return f'<polygon points="{x:g},{y:g} {x - 4:g},{y + back:g} {x + 4:g},{y + back:g}" fill="{colour}"/>'
 
 
-def _legend(pathway: Pathway, drawn: Picture, width: float) -> tuple[str, float]:
+def _legend(pathway: Drawn, drawn: Picture, width: float) -> tuple[str, float]:
     """The legend from its top left corner, and its height."""
     kinds = {shape.kind for shape in drawn.shapes}
     samples = [(_outline(kind, 19, 0, 38, 20, 1.5), _KINDS[kind]) for kind in _KINDS if kind in kinds]
@@ -416,7 +473,11 @@ def _legend(pathway: Pathway, drawn: Picture, width: float) -> tuple[str, float]
             x, y = 0.0, y + 28
         parts.append(f'<g transform="translate({x:g} {y:g})">{sample}{_lines([text], 46, 0, "#1a1a1a", "start")}</g>')
         x += ceil(46 + text.width + 26)
-    words = ["thick border: where a patient starts"]
+    words = [
+        START_OF_PART if isinstance(pathway, Part) and pathway.elsewhere else "thick border: where a patient starts"
+    ]
+    if isinstance(pathway, Part) and pathway.numbers:
+        words.append(NUMBERS)
     words += [_WORDS[word] for word in _WORDS if any(n.startswith(f"{word}: ") for s in drawn.shapes for n in s.notes)]
     words += shared_exits(pathway)
     lines = [line for word in words for line in _wrapped(word, _LABEL, width - 2 * _MARGIN)]

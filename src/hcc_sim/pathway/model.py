@@ -125,14 +125,15 @@ class Bernoulli:
 
 @dataclass(frozen=True)
 class Ordered:
-    """A draw of a grade: `lowest`, and one more for each share of patients beyond that the patient belongs to.
+    """A draw of a grade: `lowest`, or a higher one.
 
-    `beyond` are the shares of patients above the lowest grade, above the next and so on; they may not rise.  The log
-    odds of all of them are shifted by coefficient x attribute: proportional odds (P. McCullagh, Journal of the Royal
-    Statistical Society B 42 (1980) 109-142, doi:10.1111/j.2517-6161.1980.tb01109.x).
+    `onward` is the share of patients above the lowest grade; of those, the share above the next; and so on.  Products
+    of them are the shares above each grade, whose log odds are all shifted by coefficient x attribute: proportional
+    odds (P. McCullagh, Journal of the Royal Statistical Society B 42 (1980) 109-142,
+    doi:10.1111/j.2517-6161.1980.tb01109.x).
     """
 
-    beyond: tuple[Amount, ...]
+    onward: tuple[Amount, ...]
     shifted_by: Mapping[str, Amount] = field(default_factory=dict)
     lowest: float = 0.0
 
@@ -574,7 +575,7 @@ def _names_in(thing: object, is_amount: bool = False) -> Iterable[str]:
         case Bernoulli():
             yield from _amounts(thing.probability)
         case Ordered():
-            yield from _amounts(thing.beyond, thing.shifted_by.values())
+            yield from _amounts(thing.onward, thing.shifted_by.values())
         case TimeSince():
             yield from _amounts(thing.exceeds)
         case Linear():

@@ -28,6 +28,13 @@ OUTCOMES: Mapping[str, str] = {
     "resected": "resected, %",
     "salvaged": "salvaged, %",
     "window lost": "window lost, %",
+    "complete response kept": "complete response kept, %",
+    "second regimen": "second regimen, %",
+    "cytoreductive surgery": "cytoreductive surgery, %",
+    "neoadjuvant therapy": "neoadjuvant therapy, %",
+    "remnant too small": "remnant too small, %",
+    "transplanted": "transplanted, %",
+    "ablated": "ablated, %",
     "dead around an operation": "perioperative death, %",
 }
 
@@ -49,14 +56,22 @@ def _part(name: str, comparison: Comparison) -> str:
                 (
                     strategy.name,
                     strategy.regimen,
-                    "; ".join(f"`{key}` {strategy.parameters[key].text()}" for key in strategy.given),
+                    "; ".join(
+                        list(strategy.around_surgery.values())
+                        + [f"`{key}` {strategy.parameters[key].text()}" for key in strategy.given]
+                    ),
                 )
                 for strategy in scenario.strategies
             ),
         )
     )
     lines.append(f"**{plain(comparison.headline())}**")
-    hangs = (comparison.strongest_assumption(), comparison.effect_of_surgery(), comparison.unseen_differences())
+    hangs = (
+        comparison.strongest_assumption(),
+        comparison.effect_of_surgery(),
+        comparison.unseen_differences(),
+        *comparison.turned_as_asked(),
+    )
     lines.append(
         "\n".join(f"- {plain(text)}" for text in (*hangs, *map("Borrowed: {}".format, borrowed(scenario))) if text)
     )
@@ -75,7 +90,7 @@ def _numbers(comparison: Comparison) -> str:
     rows = (
         (label, *(_cell(cells.get((outcome, name))) for name in names))
         for outcome, label in OUTCOMES.items()
-        if any((outcome, name) in cells for name in names)
+        if any(cells.get((outcome, name), (0.0,))[0] for name in names)
     )
     return table(("", *names), rows)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hcc_sim.pathway.hcc import TUMOUR_EVENTS, progression, sterilisation
+from hcc_sim.pathway.hcc import BCLC, CNLC, TUMOUR_EVENTS, progression, sterilisation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,12 +17,22 @@ if TYPE_CHECKING:
 UNSEEN = tuple(event.name for event in (progression, *TUMOUR_EVENTS, sterilisation))
 """Events that happen in the patient without anybody noticing."""
 
-TRUTHS = ("start of therapy", "depth of response", "treated tumour", "elsewhere", "disease left behind")
+TRUTHS = (
+    "start of therapy",
+    "depth of response",
+    "second regimen",
+    "treated tumour",
+    "elsewhere",
+    "resectable tumour",
+    "after neoadjuvant therapy",
+    "disease left behind",
+)
 """Branches that settle what is true of the patient; nobody sees them either."""
 
 NO_NEWS = ": as it was"
 """How the names of ways out of a branch end that say nothing to a reader."""
 
+ROMAN = ("", "I", "II", "III", "IV")
 HORIZON = "horizon"
 INDENT = " " * 17
 
@@ -58,13 +68,23 @@ def story(
 
 
 def describe(attributes: Mapping[str, float]) -> str:
-    """Sex, age and aggressiveness in words."""
+    """Sex, age, tumour, liver, stages and aggressiveness in words."""
     sex = "man" if attributes["male"] else "woman"
     aggressiveness = attributes["aggressiveness"]
     side = "above" if aggressiveness >= 0 else "below"
+    number = int(attributes["tumour number"])
+    tumours = "one tumour" if number == 1 else f"{number if number < 4 else 'more than three'} tumours"
+    extent = [f"{tumours}, the largest of {attributes['tumour size']:.1f} cm"]
+    if attributes["PVTT type"]:
+        extent.append(f"a portal vein thrombus of type {ROMAN[int(attributes['PVTT type'])]}")
+    if attributes["extrahepatic spread"]:
+        extent.append("extrahepatic spread")
+    stages = f"BCLC {BCLC[int(attributes['BCLC stage'])]}, CNLC {CNLC[int(attributes['CNLC stage'])]}"
     return (
-        f"A {sex} of {attributes['age']:.1f} years; aggressiveness of the tumour {abs(aggressiveness):.2f} standard "
-        f"deviations {side} the mean."
+        f"A {sex} of {attributes['age']:.1f} years{', HBV' if attributes['HBV'] else ''}, ECOG "
+        f"{attributes['ECOG']:.0f}, Child-Pugh score {attributes['Child-Pugh score']:.0f}; {', '.join(extent)}; AFP "
+        f"{10 ** attributes['log10 AFP']:,.3g} ng/mL; {stages}. Aggressiveness of the tumour "
+        f"{abs(aggressiveness):.2f} standard deviations {side} the mean."
     )
 
 

@@ -40,7 +40,8 @@ def describe(scenario: Scenario) -> RenderableType:
     strategies.add_column("regimen")
     strategies.add_column("sets")
     for strategy in scenario.strategies:
-        sets = [f"{name} = {strategy.parameters[name].text()}" for name in strategy.given]
+        sets = list(strategy.around_surgery.values())
+        sets += [f"{name} = {strategy.parameters[name].text()}" for name in strategy.given]
         strategies.add_row(Text(strategy.name), Text(strategy.regimen), Text("\n".join(sets) or "nothing"))
     facts = [
         f"{scenario.size:,} patients, followed for {format_duration(scenario.horizon_months)}, seed {scenario.seed}"

@@ -88,16 +88,25 @@ def _short(parameter: Parameter, value: float) -> str:
 
 def _regimens(parameters: Parameters, fit: FitInUse) -> list[str]:
     """What each regimen has for itself, by grade."""
-    own = [parameter for parameter in parameters.values() if parameter.of_arm]
-    lines = []
-    for key, regimen in fit.regimens.items():
-        found = fit.of_arm(key, parameters, {}, "")
-        if found:
-            cells = (f"{_value(found[p.name])} ({_interval(found[p.name])})" for p in own)
-            lines.append((f"`{key}`", regimen.name, regimen.grade, *cells))
-    without = [f"`{key}`" for key in fit.regimens if not any(line[0] == f"`{key}`" for line in lines)]
+    own = [name for name, parameter in parameters.items() if parameter.of_arm]
+    found = {key: fit.of_arm(key, parameters, {}, "") for key in fit.regimens}
+    around = list(dict.fromkeys(name for entries in found.values() for name in entries if name not in own))
+    without = [f"`{key}`" for key, entries in found.items() if not entries]
     return [
         "## Regimens",
-        table(("regimen", "", "grade", *(f"`{p.name}`" for p in own)), lines),
+        _values_of(own, found, fit),
+        "## Therapies around surgery",
+        "Fitted to trials of patients who were resectable from the start.",
+        _values_of(around, found, fit),
         f"Named, without a figure that a simulation could use: {', '.join(without)}.",
     ]
+
+
+def _values_of(names: Sequence[str], found: Mapping[str, Mapping[str, Parameter]], fit: FitInUse) -> str:
+    """A line for each regimen that has any of these parameters for itself."""
+    lines = []
+    for key, entries in found.items():
+        if any(name in entries for name in names):
+            cells = (f"{_value(entries[n])} ({_interval(entries[n])})" if n in entries else "" for n in names)
+            lines.append((f"`{key}`", fit.regimens[key].name, fit.regimens[key].grade, *cells))
+    return table(("regimen", "", "grade", *(f"`{name}`" for name in names)), lines)

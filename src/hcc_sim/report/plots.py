@@ -10,20 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from hcc_sim.outcomes.hcc import CONVERTED
+from hcc_sim.analyses.flow import PATIENTS
 from hcc_sim.pathway.diagram import svg
+from hcc_sim.report.flow_plot import flow_figure
 from hcc_sim.report.screen import NOT_ADVICE, population_in_words, regimens_in_words
 from hcc_sim.report.style import COLOURS, DASHES, STYLE
 from hcc_sim.scenario import hcc_pathway_of
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
 
     from hcc_sim.analyses.compare import Comparison
+    from hcc_sim.scenario import Scenario
 
 WIDTH_INCHES = 9.2
 LEFT, RIGHT = 0.085, 0.755
@@ -70,7 +72,18 @@ def write_plots(folder: Path, comparison: Comparison) -> None:
         _write(folder / f"{plot.file}.csv", data)
         if len(names) > 1:
             _write(folder / f"{plot.file}-differences.csv", landmarks)
+    with mpl.rc_context(STYLE):
+        about = f"{_who(comparison.scenario)}; seed {comparison.scenario.seed}"
+        figure = flow_figure(comparison.flows, f"Where patients go: {_short(comparison.scenario.title, 60)}", about)
+        figure.savefig(folder / "flow.svg", metadata={"Date": None})
+        figure.savefig(folder / "flow.png", dpi=150)
+    _write(folder / "flow.csv", pd.DataFrame(comparison.flows))
     (folder / "pathway.svg").write_text(svg(hcc_pathway_of(comparison.scenario.calibration)), encoding="utf-8")
+
+
+def _who(scenario: Scenario) -> str:
+    regimens = regimens_in_words(scenario)
+    return f"The first {min(scenario.size, PATIENTS):,} patients" + (f"; regimen {regimens}" if regimens else "")
 
 
 def _write(path: Path, table: pd.DataFrame) -> None:
@@ -249,7 +262,7 @@ def _head(figure: Figure, plot: CurvePlot, comparison: Comparison, total: float)
 
 
 def _time_axis(comparison: Comparison) -> str:
-    return f"months since {'conversion' if comparison.primary == CONVERTED else 'start of therapy'}"
+    return f"months since {comparison.time_zero.removeprefix('the ')}"
 
 
 def _foot(comparison: Comparison) -> str:

@@ -95,6 +95,14 @@ SECTIONS: tuple[tuple[Section, ...], ...] = (
                 Row("pCR among the resected", ("pCR",)),
                 Row("futile surgery", ("futile surgery",)),
                 Row("spared surgery", ("spared surgery",)),
+                Row("complete response kept", ("complete response kept",)),
+                Row("second regimen", ("second regimen",)),
+                Row("cytoreductive surgery", ("cytoreductive surgery",)),
+                Row("neoadjuvant therapy", ("neoadjuvant therapy",)),
+                Row("remnant too small", ("remnant too small",)),
+                Row("transplanted", ("transplanted",)),
+                Row("ablated", ("ablated",)),
+                Row("second conversion", ("second conversion",)),
                 Row("adjuvant therapy", ("adjuvant therapy",)),
                 Row("perioperative death", ("dead around an operation",)),
                 Row("salvaged", ("salvaged",)),
@@ -111,7 +119,17 @@ Of sections side by side the first is shown of which the summary holds a row: a 
 """
 
 
-SHOWN_IF_ANY = ("spared surgery", "adjuvant therapy")
+SHOWN_IF_ANY = (
+    "spared surgery",
+    "complete response kept",
+    "second regimen",
+    "cytoreductive surgery",
+    "neoadjuvant therapy",
+    "remnant too small",
+    "transplanted",
+    "ablated",
+    "adjuvant therapy",
+)
 """Outcomes of what most scenarios have none of."""
 
 
@@ -137,6 +155,9 @@ def heading(comparison: Comparison) -> RenderableType:
 
 def _who(scenario: Scenario) -> str:
     parts = [f"{scenario.size:,} patient{'s' if scenario.size > 1 else ''} under each strategy, with the same luck"]
+    if scenario.patients is not None:
+        rows = scenario.patients.rows
+        parts.append(f"from {scenario.patients.path.name} ({rows:,} row{'s' if rows > 1 else ''}, taken in turn)")
     if scenario.preset:
         parts.append(f"population {scenario.preset}")
     if regimens := regimens_in_words(scenario):
@@ -157,7 +178,7 @@ def _regimens(scenario: Scenario) -> dict[str, Regimen]:
 
 def population_in_words(comparison: Comparison) -> str:
     """`the 43,300 patients who convert, from conversion on`."""
-    from hcc_sim.outcomes.hcc import CONVERTED
+    from hcc_sim.outcomes.hcc import CONVERTED, ENROLLED
 
     counts = {int(tally.members[comparison.primary].sum()) for tally in comparison.tallies.values()}
     count = counts.pop() if len(counts) == 1 else None
@@ -165,6 +186,10 @@ def population_in_words(comparison: Comparison) -> str:
     number = "" if count is None else f"{count:,} "
     if comparison.primary == CONVERTED:
         return f"the {number}{patients} who convert{'s' if count == 1 else ''}, from conversion on"
+    if comparison.primary == ENROLLED:
+        return (
+            f"the {number}{patients} who come{'s' if count == 1 else ''} to '{comparison.scenario.start}', from then on"
+        )
     return f"{'the' if count == 1 else 'all'} {number}{patients}, from the start of therapy on"
 
 
@@ -277,6 +302,8 @@ def statements(comparison: Comparison) -> Iterator[tuple[str, str]]:
         yield "Unknown", effect
     if unseen := comparison.unseen_differences():
         yield "Unseen", unseen
+    for sentence in comparison.turned_as_asked():
+        yield "Turned", sentence
     for text in borrowed(scenario):
         yield "Borrowed", text
     assumed, everything = assumed_count(scenario)

@@ -1,0 +1,133 @@
+"""Survival, and time without disease, against the delay of surgery; and what ended the window of the others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from hcc_sim.analyses.timing import ALIVE, ENDINGS, FREE
+from hcc_sim.files import written_together
+from hcc_sim.report.style import COLOURS, DASHES, STYLE
+from hcc_sim.units import DAYS_PER_MONTH
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from hcc_sim.analyses.timing import Ended, Timed, Timing
+
+FILES = ("timing.csv", "timing-windows.csv", "timing.svg", "timing.png")
+STANDARD_ERRORS = 1.96
+NEVER_BEYOND = 1.12
+"""Where `never` stands on the axis, in units of the longest delay."""
+
+BAR = 0.03
+"""Width of the bar at `never`, as a share of the axis."""
+
+HATCHES = ("", "///", "...", "xxx", "\\\\\\", "ooo")
+
+
+def write_timing(folder: Path, found: Timing) -> None:
+    """Write all `FILES`."""
+    with written_together(folder, FILES) as made, mpl.rc_context(STYLE):
+        for name, rows in ((FILES[0], found.outcomes), (FILES[1], found.endings)):
+            table = pd.DataFrame(rows)
+            table["delay_months"] = [f"{m:g}" if math.isfinite(m) else "never" for m in table["delay_months"]]
+            (made / name).write_text(table.to_csv(index=False, lineterminator="\n"), encoding="utf-8", newline="")
+        figure = timing_figure(found)
+        figure.savefig(made / FILES[2], metadata={"Date": None})
+        figure.savefig(made / FILES[3], dpi=150)
+
+
+def timing_figure(found: Timing) -> Figure:
+    """Above months alive and without disease with their bands, below shares of what ended the window."""
+    figure = Figure(figsize=(9.5, 8.2))
+    scenario = found.scenario
+    figure.text(0.085, 0.975, f"The delay of surgery: {scenario.title}", fontsize=12.5, fontweight="bold", va="top",
+                parse_math=False)  # fmt: skip
+    about = (
+        f"Patients: {found.population}; all else as under '{found.strategy}'; {scenario.size:,} patients start; "
+        f"seed {scenario.seed}"
+    )
+    figure.text(0.085, 0.945, about, fontsize=9, color="#333333", va="top", parse_math=False)
+    delays = list(dict.fromkeys(row.delay_months for row in found.outcomes))
+    places = _places(delays)
+    upper = figure.add_axes((0.085, 0.52, 0.6, 0.38))
+    lower = figure.add_axes((0.085, 0.13, 0.6, 0.31), sharex=upper)
+    _months(upper, found, places)
+    _windows(lower, found, places)
+    for axes in (upper, lower):
+        _axis(axes, delays, places)
+    lower.set_xlabel("delay of surgery after conversion, days")
+    foot = "Bands: ±1.96 Monte-Carlo standard errors; parameters are held at their base values."
+    figure.text(0.085, 0.02, f"{foot}\nA model for research and teaching, not advice for a patient.", fontsize=7.5,
+                color="#666666", va="bottom")  # fmt: skip
+    return figure
+
+
+def _places(delays: Sequence[float]) -> list[float]:
+    days = [delay * DAYS_PER_MONTH for delay in delays]
+    longest = max((day for day in days if math.isfinite(day)), default=1.0) or 1.0
+    return [day if math.isfinite(day) else NEVER_BEYOND * longest for day in days]
+
+
+def _months(axes: Axes, found: Timing, places: Sequence[float]) -> None:
+    for position, label in enumerate((ALIVE, FREE)):
+        rows = [row for row in found.outcomes if row.outcome == label]
+        values = [row.value for row in rows]
+        low = [row.value - STANDARD_ERRORS * row.mc_se for row in rows]
+        high = [row.value + STANDARD_ERRORS * row.mc_se for row in rows]
+        colour, last = COLOURS[position], _dated(rows)
+        axes.fill_between(places[:last], low[:last], high[:last], color=colour, alpha=0.18, linewidth=0)
+        axes.plot(
+            places[:last], values[:last], marker="o", markersize=3.5, label=label, color=colour,
+            linestyle=DASHES[position],
+        )  # fmt: skip
+        half = [STANDARD_ERRORS * row.mc_se for row in rows[last:]]
+        axes.errorbar(places[last:], values[last:], yerr=half, fmt="o", markersize=3.5, capsize=2.2, color=colour)
+    axes.set_ylabel("months of the first 120")
+    axes.set_ylim(bottom=0)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False, fontsize=9)
+
+
+def _windows(axes: Axes, found: Timing, places: Sequence[float]) -> None:
+    bottom = [0.0] * len(places)
+    for position, ending in enumerate(ENDINGS):
+        shares = [100.0 * row.share for row in found.endings if row.ended_by == ending]
+        top = [below + share for below, share in zip(bottom, shares, strict=True)]
+        style: dict[str, Any] = {
+            "facecolor": COLOURS[(position + 2) % len(COLOURS)], "alpha": 0.75, "hatch": HATCHES[position],
+            "edgecolor": "white", "linewidth": 0,
+        }  # fmt: skip
+        last = _dated([row for row in found.endings if row.ended_by == ending])
+        axes.fill_between(places[:last], bottom[:last], top[:last], label=ending, **style)
+        axes.bar(places[last:], shares[last:], BAR * max(places), bottom[last:], **style)
+        bottom = top
+    axes.set_ylabel("window ended (% of patients)")
+    axes.set_ylim(bottom=0)
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend(handles[::-1], labels[::-1], loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False, fontsize=9)
+
+
+def _dated(rows: Sequence[Timed | Ended]) -> int:
+    """How many of the rows have a date; at the end there may be `never`."""
+    return sum(math.isfinite(row.delay_months) for row in rows)
+
+
+def _axis(axes: Axes, delays: Sequence[float], places: Sequence[float]) -> None:
+    finite = [place for place, delay in zip(places, delays, strict=True) if math.isfinite(delay)]
+    longest = max(finite, default=1.0)
+    step = next((s for s in (1, 7, 14, 30, 60, 90, 120, 182, 365) if longest / s <= 8), 730)
+    ticks = [float(tick) for tick in range(0, int(longest) + 1, step)]
+    labels = [f"{tick:g}" for tick in ticks]
+    for place, delay in zip(places, delays, strict=True):
+        if not math.isfinite(delay):
+            ticks.append(place)
+            labels.append("never")
+    axes.set_xticks(ticks, labels)
+    axes.set_xlim(-0.01 * max(places), (1.0 + BAR) * max(places))
