@@ -141,6 +141,12 @@ def test_both_designs_find_what_a_plain_count_finds(scenario: Scenario):
 def test_groups_too_small_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["designs", str(TIMING), "--patients", "20"]) == 0
     assert "Too few patients" in capsys.readouterr().out
+    assert main(["designs", "radiotherapy-first", "--patients", "2000"]) == 0
+    assert "nothing that could be taken away" in capsys.readouterr().out
+    assert main(["timing", "radiotherapy-first", "--patients", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "The delay makes no difference" in out
+    assert "± unknown" in out
     assert main(["designs", str(TIMING), "--patients", "2000", "--format", "json"]) == 0
     assert '"bias_months"' in capsys.readouterr().out
 

@@ -90,7 +90,8 @@ class Finding:
 def biased_designs(scenario: Scenario, strategy: str = "", threads: int | None = None) -> list[Finding]:
     """The findings of both designs among patients who have one strategy, by default the scenario's first.
 
-    Designs of which one group has fewer than `FEWEST` patients are left out.
+    Designs of which one group has fewer than `FEWEST` patients are left out, and those about something that cannot be
+    taken away from these patients.
 
     Raises:
         KeyError: no strategy of that name.
@@ -106,7 +107,10 @@ def biased_designs(scenario: Scenario, strategy: str = "", threads: int | None =
         if min(group, others) < FEWEST:
             continue
         lived = np.minimum(death, within)
-        without = np.minimum(_simulated(scenario, chosen, design.without, (), threads)[0], within)
+        death_without, still = _simulated(scenario, chosen, design.without, design.exits, threads)
+        if still.any():  # it comes by a road that nothing here closes: surgery of who is resectable from the start
+            continue
+        without = np.minimum(death_without, within)
         naive = Difference(
             float(lived[happened].mean() - lived[~happened].mean()),
             math.hypot(_error(lived[happened]), _error(lived[~happened])),

@@ -2,7 +2,8 @@
 
 Studies that compare operated with unoperated patients are simulated as they were made, so that a strong effect with
 weak selection and a weak effect with strong selection show them much the same.  At each point of a grid both are held,
-everything else is fitted anew, and the sum of squares that is left says how well the figures go with it.
+everything else is moved a few times towards its new best place, and the sum of squares that is left says how well the
+figures go with it: an upper bound, since nothing is sought to the end, and as rough as counted patients make it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from hcc_sim.calibration.parallel import in_parallel
-from hcc_sim.calibration.posterior import FARTHEST_Z, Posterior, with_fewer
+from hcc_sim.calibration.posterior import FARTHEST_Z, Posterior
 from hcc_sim.calibration.solve import Found, Search, working
 from hcc_sim.pathway.hcc import EFFECT_OF_SURGERY
 from hcc_sim.quantiles import score_of
@@ -33,8 +34,7 @@ SIZES = (0.0, 1.0, 2.0, 3.0, 4.0)
 """By what the parameters of selection are multiplied, of their values at the most probable point."""
 
 EFFECTS = (0.4, 0.63, 1.0, 1.6, 2.5)
-STEPS = 8
-"""Times that all else is moved at a point, by what fewer patients say (`posterior.with_fewer`)."""
+STEPS = 3
 
 
 class RidgePoint(NamedTuple):
@@ -53,7 +53,6 @@ def ridge_of(search: Search, best: Found, posterior: Posterior) -> list[RidgePoi
         return []
     selecting = [name for name in SELECTING if name in priors]
     base = {name: priors[name].at(float(best.z[place[name]])) for name in selecting}
-    fewer, apart = with_fewer(search.model, best)
     held = [place[name] for name in (EFFECT_OF_SURGERY, *selecting)]
     free = posterior.told.copy()
     free[held] = False
@@ -70,15 +69,14 @@ def ridge_of(search: Search, best: Found, posterior: Posterior) -> list[RidgePoi
         z = best.z.copy()
         for name, value in values.items():
             z[place[name]] = score(name, value)
-        found: list[tuple[float, Floats]] = []
+        objectives = []
         for step in range(STEPS + 1):
-            off = search.whiten(np.nan_to_num(search.observed - working(fewer.predict(z)) - apart))
-            found.append((float(off @ off + z @ z), z.copy()))
+            predicted = search.model.predict(z)
+            objectives.append(search.objective(z, predicted) - float(np.sum(z[held] ** 2)))
             if step < STEPS:
+                off = search.whiten(np.nan_to_num(search.observed - working(predicted)))
                 move = linalg.cho_solve(factor, slope.T @ off - z[free])
                 z[free] = np.clip(z[free] + move, -FARTHEST_Z, FARTHEST_Z)
-        least = min(found, key=lambda one: one[0])[1]
-        objective = search.objective(least, search.model.predict(least)) - float(np.sum(least[held] ** 2))
-        return RidgePoint(size, effect, objective)
+        return RidgePoint(size, effect, min(objectives))
 
     return list(in_parallel(at, [(size, effect) for size in SIZES for effect in EFFECTS], long=True))

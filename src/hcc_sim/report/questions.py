@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -31,12 +32,14 @@ def timing_in_words(found: Timing) -> str:
     for one, other in zip(alive, free, strict=True):
         told = []
         for row in (one, other):
-            told.append(f"{row.value:.2f} ± {STANDARD_ERRORS * row.mc_se:.2f}")
-            told.append(f"{row.difference:+.2f} ± {STANDARD_ERRORS * row.difference_mc_se:.2f}")
+            told.append(f"{row.value:.2f} ± {_error(row.mc_se)}")
+            told.append(f"{row.difference:+.2f} ± {_error(row.difference_mc_se)}")
         cells = (f"{cell:>{width}s}" for cell, width in zip(told, WIDTHS, strict=True))
         lines.append(" ".join([f"{format_duration(one.delay_months):>12s}", *cells]))
     best = max(alive, key=lambda row: row.value)
-    lines += ["", f"Longest life at {format_duration(best.delay_months)}: {best.value:.1f} months.", ""]
+    same = all(row.value == best.value for row in alive)
+    told_best = f"Longest life at {format_duration(best.delay_months)}: {best.value:.1f} months."
+    lines += ["", "The delay makes no difference to these patients." if same else told_best, ""]
     lines.append("What ended the window before surgery, % of these patients")
     delays = list(dict.fromkeys(row.delay_months for row in found.endings))
     shown = [delays[0], *delays[len(delays) // 3 : -1 : max(1, len(delays) // 3)], delays[-1]]
@@ -48,10 +51,14 @@ def timing_in_words(found: Timing) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _error(mc_se: float) -> str:
+    return "unknown" if math.isnan(mc_se) else f"{STANDARD_ERRORS * mc_se:.2f}"
+
+
 def designs_in_words(found: Sequence[Finding]) -> str:
     """For each design what it finds, what is true, and by how much it is wrong."""
     if not found:
-        return "Too few patients in a group of either design.\n"
+        return "Too few patients in a group of either design, or nothing that could be taken away from them.\n"
     parts = []
     for one in found:
         naive, causal = (f"{d.months:+.1f} ± {STANDARD_ERRORS * d.mc_se:.1f}" for d in (one.naive, one.causal))
