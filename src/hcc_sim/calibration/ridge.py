@@ -2,8 +2,8 @@
 
 Studies that compare operated with unoperated patients are simulated as they were made, so that a strong effect with
 weak selection and a weak effect with strong selection show them much the same.  At each point of a grid both are held,
-everything else is moved a few times towards its new best place, and the sum of squares that is left says how well the
-figures go with it: an upper bound, since nothing is sought to the end, and as rough as counted patients make it.
+everything else is fitted anew, and the sum of squares that is left says how well the figures go with it.  Fewer
+patients do, at all points the same, so that no point has been sought harder than another.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from hcc_sim.calibration.parallel import in_parallel
-from hcc_sim.calibration.posterior import FARTHEST_Z, Posterior
+from hcc_sim.calibration.posterior import FARTHEST_Z, Posterior, with_fewer
 from hcc_sim.calibration.solve import Found, Search, working
 from hcc_sim.pathway.hcc import EFFECT_OF_SURGERY
 from hcc_sim.quantiles import score_of
@@ -34,7 +34,8 @@ SIZES = (0.0, 1.0, 2.0, 3.0, 4.0)
 """By what the parameters of selection are multiplied, of their values at the most probable point."""
 
 EFFECTS = (0.4, 0.63, 1.0, 1.6, 2.5)
-STEPS = 3
+STEPS = 8
+"""Simulations by which all else is moved at a point; a move that gains nothing is halved."""
 
 
 class RidgePoint(NamedTuple):
@@ -63,20 +64,30 @@ def ridge_of(search: Search, best: Found, posterior: Posterior) -> list[RidgePoi
         prior = priors[name].distribution
         return score_of(prior.family, prior.low, prior.high)(value)
 
+    fewer, apart = with_fewer(search.model, best)
+
+    def left(z: Floats) -> Floats:
+        return search.whiten(np.nan_to_num(search.observed - working(fewer.predict(z)) - apart))
+
+    def towards(z: Floats, off: Floats) -> Floats:
+        return linalg.cho_solve(factor, slope.T @ off - z[free])
+
     def at(point: tuple[float, float]) -> RidgePoint:
         size, effect = point
         values: Mapping[str, float] = {EFFECT_OF_SURGERY: effect} | {name: size * value for name, value in base.items()}
         z = best.z.copy()
         for name, value in values.items():
             z[place[name]] = score(name, value)
-        objectives = []
-        for step in range(STEPS + 1):
-            predicted = search.model.predict(z)
-            objectives.append(search.objective(z, predicted) - float(np.sum(z[held] ** 2)))
-            if step < STEPS:
-                off = search.whiten(np.nan_to_num(search.observed - working(predicted)))
-                move = linalg.cho_solve(factor, slope.T @ off - z[free])
-                z[free] = np.clip(z[free] + move, -FARTHEST_Z, FARTHEST_Z)
-        return RidgePoint(size, effect, min(objectives))
+        off = left(z)
+        least, move = float(off @ off + z @ z), towards(z, off)
+        for _ in range(STEPS):
+            there = z.copy()
+            there[free] = np.clip(z[free] + move, -FARTHEST_Z, FARTHEST_Z)
+            off = left(there)
+            if (objective := float(off @ off + there @ there)) < least:
+                z, least, move = there, objective, towards(there, off)
+            else:
+                move = 0.5 * move
+        return RidgePoint(size, effect, least - float(np.sum(z[held] ** 2)))
 
     return list(in_parallel(at, [(size, effect) for size in SIZES for effect in EFFECTS], long=True))

@@ -144,8 +144,7 @@ def _ridge(summary: Mapping[str, Any]) -> list[str]:
 
 RIDGE = """Studies that compare operated with unoperated patients are simulated as they were made, so they tell of
 `surgery.effect` and of selection together: how much less often those decline whose tumour responded deeply, and how
-much less deeply aggressive tumours respond. Each point of the grid holds both, with everything else moved three times
-towards its new best place: away from the middle the sums of squares are upper bounds.
+much less deeply aggressive tumours respond. Each point of the grid holds both, with everything else fitted anew.
 {near} of {all} points lie within {equally} of the least sum of squares, with effects of {effects} and selection of
 {sizes} times that fitted; the worst of all lies {most:.1f} above. `surgery.effect` was {before} before the figures and
 is {after} after, with {left:.2f} of its standard deviation on the log scale: what is believed of it is nearly the
