@@ -16,8 +16,7 @@ from hcc_sim.engine import attributes_at_start
 from hcc_sim.errors import InputError
 from hcc_sim.outcomes import same_fate_of_others
 from hcc_sim.outcomes.hcc import CONVERTED, ENROLLED, EVERYBODY
-from hcc_sim.pathway.hcc.patient import COLUMNS
-from hcc_sim.patients import read_patients
+from hcc_sim.patients import COLUMNS, read_patients
 from hcc_sim.scenario import Scenario, load_scenario, programs
 
 ROOT = Path(__file__).parent.parent
@@ -102,8 +101,12 @@ WRONG = {
     "age_years,male\n50,\n": "2: male: is empty; accepted: a whole number from 0 to 1",
     "ecog\n1.5\n": "2: ecog: given 1.5; accepted: a whole number from 0 to 4",
     "ecog,male\n1\n": "2: has 1 cells, the heading has 2",
-    "age_years\nnan\n": "2: age_years: given nan; accepted",
-    'age_years\n"50\n': "is not CSV",
+    "age_years\nnan\n": "2: age_years: given 'nan'; accepted",
+    'age_years\n"50\n': ":2: is not CSV",
+    '"age_years\n': ":1: is not CSV",
+    "age_years\n5_5\n": "2: age_years: given '5_5'",
+    "age_years\ninf\n": "2: age_years: given 'inf'",
+    'age_years,male\n"50\n",1\n5,1\n': "4: age_years: given 5",
 }
 
 
@@ -138,6 +141,7 @@ def test_a_file_that_is_none_is_refused(load, tmp_path: Path, name: str, content
     with pytest.raises(InputError) as caught:
         load(f"population: {{file: {name}}}\n")
     assert told in str(caught.value)
+    assert name.startswith("latin") or "mine.yaml:3: population.file: " in str(caught.value), "told where it is named"
 
 
 # --- patients who have come to a state --------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from test_hcc_pathway import PATHWAY, SEED, values_of
 
 from hcc_sim.engine import attributes_at_start, compile_pathway
 from hcc_sim.pathway.hcc import BCLC, CNLC
-from hcc_sim.pathway.hcc.patient import COLUMNS
+from hcc_sim.patients import COLUMNS
 
 PROGRAM = compile_pathway(PATHWAY, values_of())
 HEALTHY = {"ECOG": 0, "Child-Pugh score": 5, "PVTT type": 0, "extrahepatic spread": 0}

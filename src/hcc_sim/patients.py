@@ -5,19 +5,75 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hcc_sim.errors import InputError, Problem, Problems, nearest
-from hcc_sim.pathway.hcc.patient import COLUMNS, Column
 from hcc_sim.units import shown
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MOST_ROWS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a file: the attribute of the pathway that it gives, and which numbers it may hold."""
+
+    name: str
+    attribute: str
+    low: float
+    high: float
+    whole: bool = False
+    logarithm: bool = False
+    """The attribute is the decimal logarithm of what the file says."""
+
+    @property
+    def accepted(self) -> str:
+        """In words."""
+        return f"a {'whole ' if self.whole else ''}number from {self.low:g} to {self.high:g}"
+
+    def read(self, cell: object) -> float:
+        """The attribute that a cell gives.
+
+        Raises:
+            ValueError: it holds no such number.
+        """
+        if cell is None or (isinstance(cell, str) and not cell.strip()):
+            raise ValueError("is empty")
+        if not (isinstance(cell, int | float) or (isinstance(cell, str) and _DECIMAL.fullmatch(cell.strip()))):
+            raise ValueError(
+                f"given {shown(cell)}"
+            )  # not by trying: Python also makes numbers of 1_000 and of infinity
+        number = float(cell)
+        if not self.low <= number <= self.high or (self.whole and not number.is_integer()):
+            raise ValueError(f"given {number:g}")
+        return math.log10(number) if self.logarithm else number
+
+
+_DECIMAL = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
+
+COLUMNS: tuple[Column, ...] = (
+    Column("age_years", "age", 18, 100),
+    Column("male", "male", 0, 1, whole=True),
+    Column("hbv", "HBV", 0, 1, whole=True),
+    Column("ecog", "ECOG", 0, 4, whole=True),
+    Column("child_pugh_score", "Child-Pugh score", 5, 15, whole=True),
+    Column("tumour_size_cm", "tumour size", 0.1, 50),
+    Column("tumour_number", "tumour number", 1, 1000, whole=True),
+    Column("pvtt_type", "PVTT type", 0, 4, whole=True),
+    Column("extrahepatic_spread", "extrahepatic spread", 0, 1, whole=True),
+    Column("afp_ng_per_ml", "log10 AFP", 0.1, 1e8, logarithm=True),
+    Column("central_location", "central location", 0, 1, whole=True),
+    Column("small_remnant", "small remnant", 0, 1, whole=True),
+    Column("resectable_at_start", "resectable at start", 0, 1, whole=True),
+)
+"""What a file of patients may hold; what it does not hold is drawn."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +113,8 @@ def read_patients(path: Path) -> Patients:
     columns = _columns(path, names, problems)
     problems.raise_if_any()
     found: dict[str, list[float]] = {column.attribute: [] for column in columns}
-    for number, row in enumerate(rows, start=2 if _is_csv(path) else 1):
-        if number > MOST_ROWS:
+    for count, (number, row) in enumerate(rows, start=1):
+        if count > MOST_ROWS:
             raise InputError(Problem(str(path), None, "", f"holds more than {MOST_ROWS:,} patients"))
         if len(row) != len(names):
             told = f"has {len(row)} cells, the heading has {len(names)}"
@@ -80,16 +136,17 @@ def _is_csv(path: Path) -> bool:
     return path.suffix.lower() == ".csv"
 
 
-def _table(path: Path, content: bytes) -> tuple[list[str], Iterator[Sequence[Any]]]:
-    """The heading and the rows."""
+def _table(path: Path, content: bytes) -> tuple[list[str], Iterator[tuple[int, Sequence[Any]]]]:
+    """The heading, and the rows with the line (of CSV) or the number (of Parquet) of each."""
     if _is_csv(path):
         try:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             line = content[: error.start].count(b"\n") + 1
             raise InputError(Problem(str(path), line, "", "is not UTF-8; save it as UTF-8")) from None
-        lines = csv.reader(io.StringIO(text, newline=""), strict=True)
-        return [name.strip() for name in next(lines, [])], _csv_rows(path, lines)
+        rows = _csv_rows(path, text)
+        _, heading = next(rows, (1, []))
+        return [name.strip() for name in heading], rows
     if path.suffix.lower() != ".parquet":
         raise InputError(Problem(str(path), None, "", "is neither a .csv nor a .parquet file"))
     import pyarrow as pa
@@ -99,14 +156,20 @@ def _table(path: Path, content: bytes) -> tuple[list[str], Iterator[Sequence[Any
         table = pq.read_table(pa.BufferReader(content))
     except (pa.ArrowException, OSError) as error:
         raise InputError(Problem(str(path), None, "", f"is not a Parquet file: {error}")) from None
-    return list(table.column_names), zip(*(column.to_pylist() for column in table.columns), strict=True)
+    columns = (column.to_pylist() for column in table.columns)
+    return list(table.column_names), enumerate(zip(*columns, strict=True), start=1)
 
 
-def _csv_rows(path: Path, lines: Iterator[list[str]]) -> Iterator[Sequence[Any]]:
+def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, Sequence[str]]]:
+    """Every row, the heading too, with the line on which it begins: a quoted cell may hold lines of its own."""
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    begins = 1
     try:
-        yield from lines
+        for row in lines:
+            yield begins, row
+            begins = lines.line_num + 1
     except csv.Error as error:
-        raise InputError(Problem(str(path), None, "", f"is not CSV: {error}")) from None
+        raise InputError(Problem(str(path), begins, "", f"is not CSV: {error}")) from None
 
 
 def _columns(path: Path, names: Sequence[str], problems: Problems) -> list[Column]:

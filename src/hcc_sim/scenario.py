@@ -474,7 +474,10 @@ class _ParameterCheck:
             return read_patients(Path(document.file).parent / name)
         except InputError as error:
             for problem in error.problems:
-                self.chain.problems.add(problem)
+                if problem.line is None and not problem.key:  # of the whole file: told where it is named
+                    self.chain.problem(keys, f"{problem.file} {problem.message}; the path is relative to this file")
+                else:
+                    self.chain.problems.add(problem)
             return None
 
     def preset(self) -> NamedSet | None:

@@ -98,6 +98,6 @@ def _places(stays: Stays, program: Program, first_patient: int, patients: int, h
     later = np.select(
         [deaths["dead of cancer"], dead, free],
         [f"dead of cancer by {years}", f"dead otherwise by {years}", f"alive at {years}, no relapse seen"],
-        f"alive at {years}, with disease or on therapy",
+        f"alive at {years}, otherwise",
     )
     return dict(zip(STAGES, (start, by_conversion, by_surgery, later), strict=True))

@@ -52,7 +52,7 @@ class Timed(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """The share of converted patients whose window one thing ended, at one delay."""
+    """The share of the patients of a sweep whose window one thing ended, at one delay."""
 
     delay_months: float
     ended_by: str

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import chain, count, repeat
+from itertools import chain, repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hcc_sim import elementary, laws
+from hcc_sim import laws
 from hcc_sim.engine import tables as t
+from hcc_sim.engine.form import Blank, Check, Form, Values, log_of, product_of, wrong_normal, wrong_uniform
 from hcc_sim.luck import name_key
 from hcc_sim.pathway.checks import problems_of_values
 from hcc_sim.pathway.model import (
@@ -56,22 +57,8 @@ from hcc_sim.pathway.model import (
 
 COMPARISONS = {"==": t.EQUAL, "!=": t.UNEQUAL, "<": t.BELOW, "<=": t.AT_MOST, ">": t.ABOVE, ">=": t.AT_LEAST}
 
-Values = Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Blank:
-    """A real that is filled in with the values of parameters: that of `name`, or what `of` makes of all."""
-
-    name: str = ""
-    of: Callable[[Values], float] | None = None
-
-
 Row = list[int | float | Blank]
 """One row of words; its floats become reals, its integers stay."""
-
-Check = Callable[[Values], str]
-"""What is wrong with some values, empty if nothing is."""
 
 Range = tuple[int, int]
 
@@ -140,40 +127,6 @@ def _laws_with(pathway: Pathway, values: Values) -> tuple[list[laws.Law], tuple[
     if problems:
         raise PathwayError(pathway.title, problems)
     return found, tuple(positions)
-
-
-@dataclass(frozen=True)
-class Form:
-    """The words of a pathway with blanks, and what must hold of values that fill them.
-
-    `named` are the places of blanks that hold a parameter's value, `names` those parameters; `derived` the places of
-    those that are computed; `schedules` the place of the first piece of each.
-    """
-
-    words: NDArray[np.int64]
-    named: NDArray[np.int64]
-    names: tuple[str, ...]
-    derived: tuple[tuple[int, Callable[[Values], float]], ...]
-    schedules: Mapping[Schedule, int]
-    checks: tuple[Check, ...]
-    newborn: NDArray[np.float64]
-    state_names: tuple[str, ...]
-    exit_names: tuple[str, ...]
-    attribute_names: tuple[str, ...]
-
-    def filled(self, values: Values) -> NDArray[np.int64]:
-        """The words with these values in them."""
-        words = self.words.copy()
-        reals = words.view(np.float64)
-        reals[self.named] = [values[name] for name in self.names]
-        for place, of in self.derived:
-            reals[place] = of(values)
-        for schedule, first in self.schedules.items():
-            for place, piece in zip(count(first, t.PIECE), schedule.timetable(values), strict=False):
-                words[place + t.P_COUNT] = piece.visits_before
-                reals[place + t.P_INTERVAL] = piece.interval_months
-                reals[place + t.P_BASE], reals[place + t.P_END] = piece.begins_months, piece.ends_months
-        return words
 
 
 @lru_cache(maxsize=64)
@@ -250,6 +203,7 @@ class _Compiler:
             self.event_place[event], _ = self._append([row])
 
     def form(self) -> Form:
+        """The words of the whole pathway, with their blanks."""
         attributes = tuple(Set(name, value) for name, value in self.pathway.attributes.items())
         first, last = self._actions(attributes + self.pathway.at_start, "at the start")
         for state in self.pathway.states:
@@ -390,9 +344,10 @@ class _Compiler:
         row[t.X_LAW_BY] = t.NONE if exit.law_by is None else columns.of(self.attribute[exit.law_by])
         scale = self._terms(exit.scaled_by, columns)
         for attribute, amount in exit.hazard_ratios.items():
-            self._checked(amount, _is_ratio, partial(_RATIO.format, where, repr(amount)))
+            told = partial("{}: the hazard ratio {!r} is {}, and must be above 0 and finite".format, where, amount)
+            self._checked(amount, lambda ratio: 0.0 < ratio < np.inf, told)
             column = t.NONE if attribute is None else columns.of(self.attribute[attribute])
-            scale.append([column, Blank(of=partial(_log_of, amount))])
+            scale.append([column, Blank(of=partial(log_of, amount))])
         row[t.X_SCALE], row[t.X_SCALE_END] = self._append(scale)
         row[t.X_SPEED], row[t.X_SPEED_END] = self._append(self._terms(exit.accelerated_by, columns))
 
@@ -457,11 +412,11 @@ class _Compiler:
             case Normal():
                 row[t.C_VALUE] = t.NORMAL
                 row[t.C_A : t.C_HIGH + 1] = map(self._number, (value.mean, value.sd, value.low, value.high))
-                self.checks.append(partial(_normal, value, where))
+                self.checks.append(partial(wrong_normal, value, where))
             case Uniform():
                 row[t.C_VALUE] = t.UNIFORM
                 row[t.C_A], row[t.C_B] = self._number(value.low), self._number(value.high)
-                self.checks.append(partial(_uniform, value, where))
+                self.checks.append(partial(wrong_uniform, value, where))
             case Bernoulli():
                 row[t.C_VALUE], row[t.C_A] = t.BERNOULLI, self._probability(value.probability, where)
             case Ordered():
@@ -469,7 +424,7 @@ class _Compiler:
                 row[t.C_TERMS], row[t.C_TERMS_END] = self._append(self._terms(value.shifted_by))
                 for share in value.onward:
                     self._probability(share, where)
-                beyond = [Blank(of=partial(_product, value.onward[: n + 1])) for n in range(len(value.onward))]
+                beyond = [Blank(of=partial(product_of, value.onward[: n + 1])) for n in range(len(value.onward))]
                 row[t.C_BEYOND], row[t.C_BEYOND_END] = self._append([[blank] for blank in beyond])
             case Count():
                 event = value.of in self.budget
@@ -493,36 +448,6 @@ class _Compiler:
             self.first_piece[schedule] = first
             row: Row = [name_key(f"visit:{schedule.name}"), first, last, self._number(schedule.scatter)]
             self.schedule_place[schedule], _ = self._append([row])
-
-
-_RATIO = "{}: the hazard ratio {} is {}, and must be above 0 and finite"
-
-
-def _is_ratio(value: float) -> bool:
-    return 0.0 < value < np.inf
-
-
-def _log_of(amount: Amount, values: Values) -> float:
-    return float(elementary.log(number(amount, values)))
-
-
-def _product(amounts: Iterable[Amount], values: Values) -> float:
-    product = 1.0
-    for amount in amounts:
-        product *= number(amount, values)
-    return product
-
-
-def _normal(value: Normal, where: str, values: Values) -> str:
-    sd, low, high = (number(amount, values) for amount in (value.sd, value.low, value.high))
-    if sd >= 0.0 and low < high:
-        return ""
-    return f"{where}: a normal draw needs sd >= 0 and low < high, not {sd}, {low}, {high}"
-
-
-def _uniform(value: Uniform, where: str, values: Values) -> str:
-    low, high = number(value.low, values), number(value.high, values)
-    return "" if low <= high else f"{where}: a uniform draw needs low <= high, not {low}, {high}"
 
 
 class _Columns(dict[int, int]):

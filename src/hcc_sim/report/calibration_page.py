@@ -138,9 +138,18 @@ def _ridge(summary: Mapping[str, Any]) -> list[str]:
         effects=f"{min(effects):g} to {max(effects):g}",
         sizes=f"{min(sizes):g} to {max(sizes):g}",
     )
+    if entry["sd_ratio"] > NOTHING_TOLD and len(near) < len(points) / 3:
+        told += DISAGREE
     heading = "## What surgery does, and who is operated"
     return [heading, told, "![Effect of surgery against selection](pictures/ridge.svg)"]
 
+
+NOTHING_TOLD = 0.9
+"""Of the prior's standard deviation: draws that are as wide have learned next to nothing."""
+
+DISAGREE = """ **The two disagree**: the grid is narrower than the draws are wide. In trials where everybody is
+operated this effect and the speed of outgrowth cannot be told apart, and which of the two is right about what such
+trials tell is not settled: quote neither as identification."""
 
 RIDGE = """Studies that compare operated with unoperated patients are simulated as they were made, so they tell of
 `surgery.effect` and of selection together: how much less often those decline whose tumour responded deeply, and how

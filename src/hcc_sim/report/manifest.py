@@ -49,6 +49,13 @@ def manifest(comparison: Comparison, files: Sequence[str], how: Mapping[str, Any
     }
 
 
+def _of_patients(scenario: Scenario) -> dict[str, Any] | None:
+    if scenario.patients is None:
+        return None
+    given = scenario.patients
+    return {"path": str(given.path), "sha256": given.sha256, "rows": given.rows, "attributes": list(given.attributes)}
+
+
 def _of_scenario(scenario: Scenario) -> dict[str, Any]:
     first = scenario.strategies[0].parameters
     return {
@@ -57,6 +64,7 @@ def _of_scenario(scenario: Scenario) -> dict[str, Any]:
             "question": scenario.question,
             "files": [str(file) for file in scenario.files],
             "sha256": scenario.sha256,
+            "patients_file": _of_patients(scenario),
         },
         "calibration": {"folder": str(scenario.calibration.folder), "sha256": scenario.calibration.sha256},
         "fit": _of_fit(scenario),

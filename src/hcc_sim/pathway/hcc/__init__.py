@@ -17,8 +17,6 @@ from hcc_sim.pathway.hcc.events import LAWS, TUMOUR_EVENTS, death_of_other_cause
 from hcc_sim.pathway.hcc.patient import (
     AGGRESSIVENESS,
     ATTRIBUTES,
-    BCLC,
-    CNLC,
     DEATHS,
     DERIVED_AT_START,
     EFFECT_OF_SURGERY,
@@ -27,6 +25,7 @@ from hcc_sim.pathway.hcc.patient import (
 )
 from hcc_sim.pathway.hcc.relapse import RELAPSE
 from hcc_sim.pathway.hcc.resectable import RESECTABLE
+from hcc_sim.pathway.hcc.staging import BCLC, CNLC
 from hcc_sim.pathway.hcc.surgery import SURGERY
 from hcc_sim.pathway.hcc.therapy import THERAPY
 from hcc_sim.pathway.model import Linear, Mark, Pathway, State

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from hcc_sim.pathway.hcc.staging import STAGES, thrombus
 from hcc_sim.pathway.model import (
     Action,
     Bernoulli,
@@ -137,32 +136,6 @@ REMNANT_LEFT = Set("viable remnant", 1, when=viable)
 
 # --- who starts -------------------------------------------------------------------------------------------------------
 
-single, few, small = when("tumour number", "==", 1), when("tumour number", "<=", 3), when("tumour size", "<=", 3)
-thrombus, spread = when("PVTT type", ">", 0), when("extrahepatic spread")
-
-BCLC = ("0", "A", "B", "C", "D")
-CNLC = ("", "Ia", "Ib", "IIa", "IIb", "IIIa", "IIIb", "IV")
-"""Names of stages by the numbers that stand for them."""
-
-# By tumour, liver and performance: each rule overrules those before it.
-STAGES: tuple[Action, ...] = (
-    # M. Reig and others, Journal of Hepatology 76 (2022) 681-693,
-    # doi:10.1016/j.jhep.2021.11.018.
-    Set("BCLC stage", 2),
-    Set("BCLC stage", 1, when=single | (few & small)),
-    Set("BCLC stage", 0, when=single & when("tumour size", "<=", 2)),
-    Set("BCLC stage", 3, when=thrombus | spread | when("ECOG", ">", 0)),
-    Set("BCLC stage", 4, when=when("ECOG", ">", 2) | when("Child-Pugh score", ">", 9)),
-    # J. Zhou and others, Liver Cancer 9 (2020) 682-720,
-    # doi:10.1159/000509424.
-    Set("CNLC stage", 4),
-    Set("CNLC stage", 3, when=few),
-    Set("CNLC stage", 2, when=single | (few & small)),
-    Set("CNLC stage", 1, when=single & when("tumour size", "<=", 5)),
-    Set("CNLC stage", 5, when=thrombus),
-    Set("CNLC stage", 6, when=spread),
-    Set("CNLC stage", 7, when=when("ECOG", ">", 2) | when("Child-Pugh score", ">", 9)),
-)
 DERIVED_AT_START: tuple[Action, ...] = (
     Set("portal vein thrombus", 1, when=thrombus),
     Set("Child-Pugh points above 5", Linear({"Child-Pugh score": 1.0}, -5.0)),
@@ -264,56 +237,6 @@ ATTRIBUTES: Mapping[str, Value] = {
     "older by": 0,
     "relapse treated": 0,
 }
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a file of patients: the attribute that it gives, and which numbers it may hold."""
-
-    name: str
-    attribute: str
-    low: float
-    high: float
-    whole: bool = False
-    logarithm: bool = False
-    """The attribute is the decimal logarithm of what the file says."""
-
-    @property
-    def accepted(self) -> str:
-        """In words."""
-        return f"a {'whole ' if self.whole else ''}number from {self.low:g} to {self.high:g}"
-
-    def read(self, cell: object) -> float:
-        """The attribute that a cell gives.
-
-        Raises:
-            ValueError: it holds no such number.
-        """
-        try:
-            number = float(cell.strip()) if isinstance(cell, str) else float(cell)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
-            raise ValueError(f"given {cell!r}" if cell not in (None, "") else "is empty") from None
-        if not self.low <= number <= self.high or (self.whole and not number.is_integer()):
-            raise ValueError(f"given {number:g}")
-        return math.log10(number) if self.logarithm else number
-
-
-COLUMNS: tuple[Column, ...] = (
-    Column("age_years", "age", 18, 100),
-    Column("male", "male", 0, 1, whole=True),
-    Column("hbv", "HBV", 0, 1, whole=True),
-    Column("ecog", "ECOG", 0, 4, whole=True),
-    Column("child_pugh_score", "Child-Pugh score", 5, 15, whole=True),
-    Column("tumour_size_cm", "tumour size", 0.1, 50),
-    Column("tumour_number", "tumour number", 1, 1000, whole=True),
-    Column("pvtt_type", "PVTT type", 0, 4, whole=True),
-    Column("extrahepatic_spread", "extrahepatic spread", 0, 1, whole=True),
-    Column("afp_ng_per_ml", "log10 AFP", 0.1, 1e8, logarithm=True),
-    Column("central_location", "central location", 0, 1, whole=True),
-    Column("small_remnant", "small remnant", 0, 1, whole=True),
-    Column("resectable_at_start", "resectable at start", 0, 1, whole=True),
-)
-"""What a file of patients may hold; what it does not hold is drawn."""
 
 EPOCHS = (
     Epoch("birth"),
