@@ -19,7 +19,7 @@ from hcc_sim.calibration.only_in_network import NEAR, _root
 from hcc_sim.calibration.parallel import FORKS, MANY, in_parallel
 from hcc_sim.calibration.posterior import FARTHEST_Z, Posterior, draw_posterior
 from hcc_sim.calibration.reproduce import unflagged
-from hcc_sim.calibration.ridge import EFFECTS, SELECTING, SIZES, ridge_of
+from hcc_sim.calibration.ridge import EFFECTS, SELECTING, SIZES, RidgePoint, ridge_of
 from hcc_sim.calibration.solve import KINDS_OF_LUCK, Search
 from hcc_sim.calibration.statistics import Predicted
 from hcc_sim.calibration.three_ways import at_ends_of_follow_up
@@ -151,9 +151,25 @@ def compared(known: Calibration, evidence: Evidence) -> Fit:
     return fit(known, evidence, ("zhang_2016", "launch"), draws=2, patients=300, seed=2)
 
 
-def test_the_ridge_is_a_full_grid(compared: Fit):
-    assert [(p.selection, p.effect) for p in compared.ridge] == [(s, e) for s in SIZES for e in EFFECTS]
-    assert np.isfinite([point.objective for point in compared.ridge]).all()
+def test_the_ridge_is_a_full_grid_sought_from_point_to_point(
+    known: Calibration, evidence: Evidence, monkeypatch: pytest.MonkeyPatch
+):
+    sizes, effects = (0.0, 1.0, 2.0, 4.0), (0.4, 1.0, 2.5)
+    monkeypatch.setattr("hcc_sim.calibration.ridge.EFFECTS", effects)
+
+    def ridge_with(jacobians: int) -> list[RidgePoint]:
+        monkeypatch.setattr("hcc_sim.calibration.ridge.JACOBIANS", jacobians)
+        return fit(known, evidence, ("zhang_2016",), draws=2, patients=200, seed=2, ridge=True).ridge
+
+    rough, ridge = ridge_with(0), ridge_with(1)
+    assert sizes == SIZES
+    assert [(p.selection, p.effect) for p in ridge] == [(s, e) for s in sizes for e in effects]
+    assert np.isfinite([point.objective for point in ridge]).all()
+    assert np.mean([p.objective for p in ridge]) < np.mean([p.objective for p in rough])
+
+
+def test_the_ridge_is_sought_only_when_asked_for(compared: Fit):
+    assert compared.ridge == []
 
 
 def test_at_the_best_point_the_ridge_has_its_sum_of_squares_without_what_is_held(
@@ -178,7 +194,7 @@ def test_at_the_best_point_the_ridge_has_its_sum_of_squares_without_what_is_held
 
 
 def test_there_is_no_ridge_without_a_comparison(known: Calibration, evidence: Evidence):
-    assert fit(known, evidence, ("launch",), draws=2, patients=100, seed=2).ridge == []
+    assert fit(known, evidence, ("launch",), draws=2, patients=100, seed=2, ridge=True).ridge == []
 
 
 def test_the_ridge_is_drawn_along_the_best_of_its_grid():

@@ -58,9 +58,7 @@ class Straight:
     def predict_all(self, points):
         return [self.predict(z) for z in points]
 
-    patients = 5_000
-
-    def with_patients(self, patients):
+    def with_fewer(self):
         return self
 
     def with_luck(self, kind):
@@ -113,6 +111,24 @@ def test_draws_of_a_straight_model_are_exact(known: Calibration, evidence: Evide
     assert posterior.effective_parameters == pytest.approx(np.trace(hat))
     wrong = np.eye(4)  # the prior's covariance, as if nothing had been seen
     assert np.abs(found - wrong).max() > 0.2
+
+
+def test_what_all_trials_share_has_exactly_its_spread_where_pairs_are_many(known: Calibration, evidence: Evidence):
+    model, search = straight(known, evidence)
+    mean, covariance = closed_form(model, search)
+    here, told = search.at(mean), np.ones(4, dtype=bool)
+    some = draw_posterior(search, here, told, 16, seed=3).draws - mean
+    assert some.T @ some / 16 == pytest.approx(covariance, abs=1e-9)
+    few = draw_posterior(search, here, told, 14, seed=3).draws - mean
+    assert np.abs(few.T @ few / 14 - covariance).max() > 0.05
+    one_untold = np.array([True, True, True, False])
+    without = draw_posterior(search, here, one_untold, 16, seed=3).draws - mean
+    assert np.diag(without.T @ without / 16)[:3] == pytest.approx(np.diag(covariance)[:3], abs=1e-9)
+    model.unknowns[0].owner = "launch"
+    of_a_study = draw_posterior(search, here, told, 16, seed=3).draws - mean
+    exact = np.diag(of_a_study.T @ of_a_study / 16)
+    assert exact[1:] == pytest.approx(np.diag(covariance)[1:], abs=1e-9)
+    assert abs(exact[0] - covariance[0, 0]) > 1e-3
 
 
 def test_draws_of_a_bent_model_lie_at_their_roots_and_weights_tell(known: Calibration, evidence: Evidence):

@@ -293,8 +293,14 @@ def test_the_base_value_is_simulated_anew_only_for_fewer_patients(load, only_two
     comparison = compare(scenario)
     assert [size for size, _ in asked] == [most] * runs
     assert all(not d.shares and not d.times and len(d.endpoints) == 1 for _, d in asked), "one number is wanted"
-    few = restricted_means(compare(replace(scenario, size=most)), CONVERTED)
-    assert {t.differences[1] for t in comparison.turnings} == {few["safe"] - few["deadly"]}
+    everybody = restricted_means(comparison, CONVERTED)
+    assert {t.differences[1] for t in comparison.turnings} == {everybody["safe"] - everybody["deadly"]}
+    moved = {t.parameter.name: (t.differences[0] - t.differences[1], t.span) for t in comparison.turnings}
+    of_few = compare(replace(scenario, size=most)).turnings
+    told = {t.parameter.name: (t.differences[0] - t.differences[1], t.span) for t in of_few}
+    assert moved.keys() == told.keys()
+    for name, values in moved.items():
+        assert values == pytest.approx(told[name], abs=1e-9), "few say by how much it moves"
 
 
 def test_what_a_strategy_or_the_scenario_decides_is_not_varied(load, only_two):

@@ -208,7 +208,7 @@ def test_there_are_columns_for_the_longest_condition_even_of_an_action():
     for name in names[1:]:
         condition &= when(name)
     waits = Delay(1.0, to="end", does=(Set("y", 1.0, when=condition),))
-    made = program(State("start", (waits,)), attributes=dict.fromkeys([*names, "y"], 1.0))
+    made = program(State("start", (waits,)), attributes={**dict.fromkeys(names, Bernoulli(0.5)), "y": 0.0})
     assert len(new_room(made.words, len(made.newborn), 1, 1).step.columns) == 1 + len(names)
 
 
@@ -309,9 +309,8 @@ def test_a_clock_that_was_never_started():
     for exit in (
         Hazard("growth", "law", to="end", since="surgery"),
         Delay(3.0, to="end", since="surgery", name="growth"),
-        Delay(inf, to="end", since="surgery", name="growth"),
         Visit("growth", Schedule("scan", 3.0, since="surgery"), to="end"),
-        Visit("growth", Schedule("scan", 3.0, since="surgery"), to="end", probability=0.0),
+        Visit("growth", Schedule("scan", 3.0, since="surgery"), to="end", probability=0.5),
     ):
         message = unlucky(State("test", (started, exit)), LATER, **EPOCH)
         assert message == "exit 'growth': a clock that it reads was never started for this patient"
@@ -319,6 +318,15 @@ def test_a_clock_that_was_never_started():
     assert unlucky(reads, **EPOCH) == "exit 'to the test': a clock that it reads was never started for this patient"
     reads = State("test", (DEATH,), (Set("x", TimeSince("surgery", exceeds=1.0)),))
     assert unlucky(reads, **EPOCH) == "exit 'to the test': a clock that it reads was never started for this patient"
+
+
+def test_no_clock_is_asked_for_what_cannot_happen():
+    started = Delay(900.0, to="later", name="late")
+    for exit in (
+        Delay(inf, to="end", since="surgery", name="growth"),
+        Visit("growth", Schedule("scan", 3.0, since="surgery"), to="end", probability=0.0),
+    ):
+        assert run(program(State("test", (started, exit)), LATER, **EPOCH), patients=5).left_months.max() == 100.0
 
 
 def test_a_clock_that_starts_in_the_future():

@@ -108,6 +108,17 @@ def test_systemic_therapy_that_begins_later_begins_at_its_date():
     assert np.array_equal(later.response, simulated(harmless, {"surgery.delay": NEVER})[1].response)
 
 
+def test_systemic_therapy_that_was_to_begin_later_does_not_begin_after_drugs_have_stopped():
+    """Stopped for good at conversion in a deep response, before the date on which they would have begun."""
+    late = {"systemic.later_share": 1.0, "systemic.start": 12.0}
+    stays, arm = simulated(late, {"surgery.delay": NEVER, "drugs.stop_above_depth": -100.0})
+    begun = times(stays, "systemic therapy begins")
+    converted_before = np.flatnonzero(arm.conversion < 12.0)
+    assert len(converted_before) > 300
+    assert not set(begun) & set(converted_before.tolist())
+    assert begun
+
+
 def test_drugs_that_are_held_are_given_again():
     stays, _ = simulated({"hold.rate": 0.1, "hold.duration": 0.5})
     held, again = times(stays, "drugs held"), times(stays, "drugs again")

@@ -751,7 +751,7 @@ def combined(inner: st.SearchStrategy) -> st.SearchStrategy:
 
 CONDITIONS = st.recursive(
     st.just((ALWAYS, lambda patient: True))
-    | st.builds(one_test, st.sampled_from(ATTRIBUTES), st.sampled_from(COMPARISONS), st.sampled_from(LEVELS)),
+    | st.builds(one_test, st.sampled_from(ATTRIBUTES), st.sampled_from(list(COMPARISONS)), st.sampled_from(LEVELS)),
     combined,
     max_leaves=5,
 )

@@ -322,7 +322,7 @@ def test_stays_are_those_of_the_engine(tmp_path: Path):
     assert main(run_short) == 0
     (program,) = programs(load_scenario("short.yaml")).values()
     expected = simulate_all(program, seed=1, patients=2500, horizon_months=20.0)
-    frame = expected.to_frame(program.state_names, program.exit_names)
+    frame = expected.to_frame(program.state_names, program.exit_names, program.pathway.shown)
     kept = pd.read_parquet(tmp_path / "results" / "short" / "stays" / "a_b.parquet")
     assert {"", "horizon"} <= set(kept["next_state"]) | set(kept["ended_by"]), "some are alive at the horizon"
     pd.testing.assert_frame_equal(kept.astype(str), frame.astype(str))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +36,12 @@ class Stays:
     left_months: NDArray[np.float64]
     next_state: NDArray[np.int16]
     ended_by: NDArray[np.int16]
+    shown: NDArray[np.uint16] = field(default_factory=lambda: np.empty(0, np.uint16))
+    """Bit i: whether the i-th of the attributes that the pathway shows was not zero during the stay."""
+
+    def __post_init__(self) -> None:
+        if len(self.shown) < len(self.patient):  # a record without attributes
+            object.__setattr__(self, "shown", np.zeros(len(self.patient), np.uint16))
 
     def __len__(self) -> int:
         return len(self.patient)
@@ -50,8 +56,10 @@ class Stays:
         for start, stop in zip(starts, [*starts[1:], len(self)], strict=True):
             yield self[slice(int(start), int(stop))]
 
-    def to_frame(self, state_names: Sequence[str], exit_names: Sequence[str]) -> pd.DataFrame:
-        """The stays with names instead of positions; the columns are the fields of this class."""
+    def to_frame(
+        self, state_names: Sequence[str], exit_names: Sequence[str], shown_names: Sequence[str] = ()
+    ) -> pd.DataFrame:
+        """The stays with names instead of positions; then a column of truths for each attribute shown."""
         import pandas as pd
 
         states = np.array([*state_names, ""], dtype=object)
@@ -64,6 +72,7 @@ class Stays:
                 "left_months": self.left_months,
                 "next_state": pd.Categorical(states[self.next_state]),
                 "ended_by": pd.Categorical(exits[self.ended_by]),
+                **{name: (self.shown >> bit) % 2 == 1 for bit, name in enumerate(shown_names)},
             }
         )
 

@@ -22,6 +22,7 @@ NORMAL = NormalDist()
 Function = Callable[[float], float]
 
 
+@lru_cache(maxsize=4096)
 def value_of(family: str, low: float, high: float) -> Function:
     """z -> value; z beyond `FARTHEST` is held there.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from hcc_sim.analyses.flow import Flow, flows
-from hcc_sim.analyses.strategies import Keep, Progress, primary_population, restricted_means, simulate_strategies
+from hcc_sim.analyses.precision import Precision, Reached, run_until
+from hcc_sim.analyses.strategies import Keep, Progress, Run, primary_population, restricted_means
 from hcc_sim.analyses.turning import AGGRESSIVENESS, EFFECT_OF_SURGERY, Turning, turning_points
 from hcc_sim.engine import CHUNK
 from hcc_sim.outcomes import (
@@ -79,6 +80,7 @@ class Comparison:
     scenario: Scenario
     tallies: Mapping[str, Tally]
     turnings: tuple[Turning, ...]
+    reached: Reached | None = None
 
     @property
     def definitions(self) -> Definitions:
@@ -148,6 +150,8 @@ class Comparison:
     def notes(self) -> tuple[str, ...]:
         """What a reader must know: what is left out and why, and which populations differ."""
         told = list(notes(self.tallies, self.estimates))
+        if self.reached is not None:
+            told.insert(0, self.reached.sentence())
         if self.primary == ENROLLED:
             if not same_patients(self.tallies)[ENROLLED]:
                 told.insert(
@@ -228,6 +232,7 @@ def compare(
     chunk: int = CHUNK,
     keep: Keep | None = None,
     progress: Progress | None = None,
+    precision: Precision | None = None,
 ) -> Comparison:
     """Simulate the scenario's patients under every strategy, and find on which assumption the answer hangs.
 
@@ -237,13 +242,21 @@ def compare(
         chunk: patients whose stays are in memory at once, a multiple of 1,000.
         keep: called with every chunk of stays.
         progress: called as histories are finished.
+        precision: goes on until that is reached, with the scenario's patients at most.
 
     Raises:
-        InputError: the parameters' values do not fit the pathway.
+        InputError: the parameters' values do not fit the pathway; a precision of an outcome that is not told.
         EngineError: a run that had to stop.
     """
-    tallies = simulate_strategies(scenario, threads=threads, chunk=chunk, keep=keep, progress=progress)
-    return Comparison(scenario, tallies, turning_points(scenario, tallies, primary_population(tallies), threads))
+    run = Run(scenario, threads=threads, chunk=chunk, keep=keep, progress=progress)
+    reached = None
+    if precision is None:
+        run.up_to(scenario.size)
+    else:
+        reached = run_until(run, precision, scenario.size)
+        scenario = replace(scenario, size=run.patients)
+    turnings = turning_points(scenario, run.tallies, primary_population(run.tallies), threads)
+    return Comparison(scenario, run.tallies, turnings, reached)
 
 
 def _told_apart(gap: Estimate) -> bool:

@@ -37,33 +37,74 @@ def simulate_strategies(
         InputError: the parameters' values do not fit the pathway.
         EngineError: a run that had to stop.
     """
-    tallies = {}
-    asked = outcomes_from(scenario.start, scenario.horizon_months) if definitions is None else definitions
-    for name, program in programs(scenario).items():
-        tally = Tally(asked, program.state_names, program.exit_names, scenario.horizon_months)
-        for part in chunks_of(scenario, program, scenario.size, chunk=chunk, threads=threads):
-            tally.add(part.stays, part.first_patient, part.patients)
-            if keep is not None:
-                keep(name, program, part.stays)
-            if progress is not None:
-                progress(part.patients)
-        tallies[name] = tally
-    return tallies
+    run = Run(scenario, definitions, threads=threads, chunk=chunk, keep=keep, progress=progress)
+    run.up_to(scenario.size)
+    return run.tallies
+
+
+class Run:
+    """A run of all strategies that can go on: `tallies` by strategy, of the same first patients.
+
+    Arguments and errors are those of `simulate_strategies`.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        definitions: Definitions | None = None,
+        *,
+        threads: int | None = None,
+        chunk: int = CHUNK,
+        keep: Keep | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        asked = outcomes_from(scenario.start, scenario.horizon_months) if definitions is None else definitions
+        self.scenario = scenario
+        self.patients = 0
+        self._programs = programs(scenario)
+        self._threads, self._chunk, self._keep, self._progress = threads, chunk, keep, progress
+        self.tallies = {
+            name: Tally(asked, program.state_names, program.exit_names, scenario.horizon_months)
+            for name, program in self._programs.items()
+        }
+
+    def up_to(self, patients: int) -> None:
+        """Simulate all strategies up to so many patients; a run that goes on must have a multiple of 1,000 so far."""
+        for name, program in self._programs.items():
+            further = chunks_of(
+                self.scenario, program, patients, first=self.patients, chunk=self._chunk, threads=self._threads
+            )
+            for part in further:
+                self.tallies[name].add(part.stays, part.first_patient, part.patients)
+                if self._keep is not None:
+                    self._keep(name, program, part.stays)
+                if self._progress is not None:
+                    self._progress(part.patients)
+        self.patients = patients
 
 
 def chunks_of(
-    scenario: Scenario, program: Program, patients: int, *, chunk: int = CHUNK, threads: int | None = None
+    scenario: Scenario,
+    program: Program,
+    patients: int,
+    *,
+    first: int = 0,
+    chunk: int = CHUNK,
+    threads: int | None = None,
 ) -> Iterator[Chunk]:
-    """A scenario's first patients in chunks; where a file gives their attributes, so that memory stays flat."""
-    at_once = patients if scenario.patients is None else CHUNKS_OF_A_FILE * chunk
-    for first in range(0, patients, at_once):
-        count = min(at_once, patients - first)
+    """A scenario's patients `first` to `patients - 1` in chunks.
+
+    Where a file gives their attributes these are laid out for some chunks at a time, so that memory stays flat.
+    """
+    at_once = max(patients - first, 1) if scenario.patients is None else CHUNKS_OF_A_FILE * chunk
+    for begin in range(first, patients, at_once):
+        count = min(at_once, patients - begin)
         yield from simulate(
             program,
             seed=scenario.seed,
             patients=count,
-            first_patient=first,
-            attributes=None if scenario.patients is None else scenario.patients.frame(first, count),
+            first_patient=begin,
+            attributes=None if scenario.patients is None else scenario.patients.frame(begin, count),
             horizon_months=scenario.horizon_months,
             chunk=chunk,
             threads=threads,

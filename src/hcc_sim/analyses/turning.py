@@ -103,6 +103,7 @@ def turning_points(
 ) -> tuple[Turning, ...]:
     """How the contrast between the best and the worst strategy hangs on each timing assumption, strongest first.
 
+    Fewer patients say by how much it moves, which they can tell well, being the same; from where, all patients say.
     Parameters that are decided by a strategy or held (no distribution) are left out; empty where there is no contrast.
     """
     told = restricted_means(tallies, population)
@@ -116,8 +117,9 @@ def turning_points(
         size=min(scenario.size, PATIENTS),
     )
     everybody = two.size == scenario.size
-    base = means[pair[0]] - means[pair[1]] if everybody else _difference(two, pair, population, threads)
-    if base is None:
+    base = means[pair[0]] - means[pair[1]]
+    of_few = base if everybody else _difference(two, pair, population, threads)
+    if of_few is None:
         return ()
     decided = {name for strategy in scenario.strategies for name in strategy.given}
     varied = _varied(two.strategies[0].parameters, decided, scenario.turn)
@@ -128,7 +130,8 @@ def turning_points(
     found = []
     for (parameter, prior), low, high in zip(varied, differences[::2], differences[1::2], strict=True):
         if low is not None and high is not None:
-            values, of_values = (prior.low, parameter.value, prior.high), (low, base, high)
+            values = (prior.low, parameter.value, prior.high)
+            of_values = (base + (low - of_few), base, base + (high - of_few))
             found.append(Turning(parameter, *pair, values, of_values, crossing(prior, values, of_values)))
     return tuple(sorted(found, key=lambda turning: -turning.span))
 

@@ -196,9 +196,10 @@ def fit(
     draws: int = DRAWS,
     patients: int = PATIENTS,
     seed: int = SEED,
+    ridge: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Fit:
-    """Find the most probable point and draw around it.
+    """Find the most probable point and draw around it; with `ridge` also what the effect of surgery hangs on.
 
     Raises:
         InputError: as `model_of`.
@@ -217,7 +218,6 @@ def fit(
     without = predict_left_out(search, best, posterior, overlaps(evidence), seed)
     say(f"predicted {len(without)} hazard ratios without their studies")
     checks = effective_by_arm(search, posterior), predictive_checks(search, posterior)
-    ridge = _ridge(search, best, posterior, say)
     return Fit(
         studies,
         [unknown.name for unknown in model.unknowns],
@@ -230,7 +230,7 @@ def fit(
         library(evidence),
         *checks,
         solved,
-        ridge,
+        _ridge(search, best, posterior, say) if ridge else [],
         best.objective,
         time.perf_counter() - started,
     )
@@ -259,9 +259,7 @@ def _ridge(search: Search, best: Found, posterior: Posterior, say: Callable[[str
     """Only where some study compares operated with unoperated patients."""
     if all(target.compares is None for target in search.model.targets):
         return []
-    found = ridge_of(search, best, posterior)
-    say(f"effect of surgery against selection: {len(found)} points")
-    return found
+    return ridge_of(search, best, posterior, say)
 
 
 def _only_in_network(

@@ -22,7 +22,8 @@ from hcc_sim.calibration.prior import OF_ARM, Prior
 from hcc_sim.calibration.starts import OWN, start_of
 from hcc_sim.calibration.statistics import Predicted
 from hcc_sim.calibration.targets import Target, arms_of
-from hcc_sim.calibration.trial import Arm, same_histories, simulate_arm
+from hcc_sim.calibration.trial import Arm, simulate_arm
+from hcc_sim.engine import parameters_in_use
 from hcc_sim.fit_in_use import OF_TRIAL
 from hcc_sim.pathway.model import Pathway
 
@@ -58,6 +59,9 @@ STEP, STEP_OF_COMMON = 0.2, 0.6
 """Of z, for derivatives: large against the grain of counted patients, small against the curve of the model.  What is
 common to all moves each prediction less, and its priors are narrower."""
 
+
+FEWER, FEWEST = 4, 1_000
+"""Where fewer patients do: a part of them, but no fewer than these."""
 
 SHARED_BY_REGIMEN = 0.7
 """Share of the prior variance of what is an arm's own that all arms of its regimen have in common (assumed): studies of
@@ -97,7 +101,7 @@ class Quantity:
 
     def at(self, z: Floats) -> float:
         """Its own z."""
-        return float(sum(weight * z[place] for place, weight in zip(self.places, self.weights, strict=True)))
+        return sum(weight * float(z[place]) for place, weight in zip(self.places, self.weights, strict=True))
 
     def value(self, z: Floats) -> float:
         """Its value, in the unit of its prior."""
@@ -184,6 +188,20 @@ class Model:
         return frozenset(place for one in self.quantities if one.moves_patients for place in one.places)
 
     @cached_property
+    def _moved_by(self) -> dict[str, set[int]]:
+        """Parameter of the pathway -> the unknowns that set or change it."""
+        found: defaultdict[str, set[int]] = defaultdict(set)
+        for one in self.quantities:
+            if one.moves_patients:
+                changed = EFFECTS[one.prior.name][0] if one.prior.name in EFFECTS else one.prior.parameter
+                found[changed].update(one.places)
+        return dict(found)
+
+    @property
+    def _sought(self) -> frozenset[str]:
+        return frozenset(self._moved_by)
+
+    @cached_property
     def _compared(self) -> frozenset[str]:
         return frozenset(arm for target in self.targets if target.compares is not None for arm in target.arms)
 
@@ -229,6 +247,10 @@ class Model:
         """The same model with other numbers of patients in each arm."""
         return self if patients == self.patients else replace(self, patients=patients)
 
+    def with_fewer(self) -> Model:
+        """The same model with a part of the patients, for what need not be told so well."""
+        return self.with_patients(max(self.patients // FEWER, min(FEWEST, self.patients)))
+
     def simulate(self, z: Floats, arm: str) -> Arm:
         """The patients of an arm."""
         many = LARGER if arm in self._compared else 1
@@ -268,7 +290,11 @@ class Model:
 
     def trial_values(self, z: Floats) -> dict[str, float]:
         """The values of how trials look: follow-up, criterion of response."""
-        return {one.name: one.value(z) for one in self.quantities if one.name.startswith(OF_TRIAL)}
+        return {one.name: one.value(z) for one in self._of_trial}
+
+    @cached_property
+    def _of_trial(self) -> list[Quantity]:
+        return [one for one in self.quantities if one.name.startswith(OF_TRIAL)]
 
     def slopes(self, z: Floats, active: NDArray[np.bool_] | None = None) -> Floats:
         """Derivatives (T, U) of the predictions at z along each unknown, by central differences.
@@ -280,19 +306,14 @@ class Model:
         varied = np.flatnonzero(np.ones(len(z), dtype=bool) if active is None else active)
         found = np.zeros((len(self.targets), len(z)))
         largest_first = sorted(self.clusters, key=len, reverse=True)
-        screen = active is None  # otherwise those of closed roads are not among them any more
-        for part in in_parallel(
-            lambda arms: self._slopes_of_cluster(z, arms, varied, screen), largest_first, long=True
-        ):
+        for part in in_parallel(lambda arms: self._slopes_of_cluster(z, arms, varied), largest_first, long=True):
             for number, slope in part.items():
                 found[number] = slope
         return found
 
-    def _slopes_of_cluster(
-        self, z: Floats, arms: tuple[str, ...], varied: NDArray[np.intp], screen: bool
-    ) -> dict[int, Floats]:
+    def _slopes_of_cluster(self, z: Floats, arms: tuple[str, ...], varied: NDArray[np.intp]) -> dict[int, Floats]:
         base = {arm: self.simulate(z, arm) for arm in arms}
-        idle = {arm: self._idle(z, arm, base[arm], varied) if screen else frozenset() for arm in arms}
+        idle = {arm: self._idle(z, arm) for arm in arms}
         slopes: dict[int, Floats] = defaultdict(lambda: np.zeros(len(z)))
         for place in varied:
             unknown = self.unknowns[place]
@@ -311,20 +332,7 @@ class Model:
                 slopes[number][place] = (high.working - below[number].working) / (2.0 * width)
         return dict(slopes)
 
-    def _idle(self, z: Floats, arm: str, base: Arm, varied: NDArray[np.intp]) -> frozenset[int]:
-        """The common unknowns of roads that are closed in an arm: moved together, they move nobody's history.
-
-        A road's parameters begin with the same word; those of an open one are all looked at by themselves.
-        """
-        roads: defaultdict[str, list[int]] = defaultdict(list)
-        for place in varied:
-            if not self.unknowns[place].owner and place in self._moving:
-                roads[self.unknowns[place].name.partition(".")[0]].append(int(place))
-        idle: set[int] = set()
-        for places in roads.values():
-            if len(places) > 1:
-                moved = z.copy()
-                moved[places] += STEP_OF_COMMON
-                if same_histories(base, self.simulate(moved, arm)):
-                    idle.update(places)
-        return frozenset(idle)
+    def _idle(self, z: Floats, arm: str) -> frozenset[int]:
+        """The unknowns that move patients, but nobody in an arm: they belong to roads that are closed there."""
+        used = parameters_in_use(self.pathway, self.values(z, arm), self._sought)
+        return self._moving - frozenset().union(*(self._moved_by[parameter] for parameter in used & self._sought))

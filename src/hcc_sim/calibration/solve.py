@@ -107,7 +107,7 @@ class Search:
         share = np.median(np.diag(luck) / np.diag(self._sampling))
         self.say(f"luck of the simulation: {100.0 * share:.1f}% of a figure's variance (median), counted as error")
 
-    def run(self, start: Floats, rounds: int = 3) -> Found:
+    def run(self, start: Floats, rounds: int = 6) -> Found:
         """From `start`: what belongs to arms and studies alone first, then with it all that the figures tell of.
 
         The luck of the simulation is counted in between.  `told` is set to the unknowns that are varied; all others
@@ -121,7 +121,7 @@ class Search:
         self.say(f"arms and studies alone ({int(own.sum())} unknowns): {here.objective:.1f}")
         self.count_luck(here.z)
         here = self.at(here.z)
-        slope = np.nan_to_num(self.model.slopes(here.z))
+        slope = np.nan_to_num(self.model.with_fewer().slopes(here.z))  # fewer patients do to see what is told
         self.told = own | (np.sum(self.whiten(slope) ** 2, axis=0) > LEAST_TOLD)
         for _ in range(rounds):
             before = here.objective

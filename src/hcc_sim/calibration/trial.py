@@ -7,7 +7,7 @@ its own scans and followed up for its own time: parameters apart from the scenar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,11 +59,6 @@ class Arm:
     def failure(self) -> Floats:
         """Progression or death, whichever comes first: progression-free survival ends."""
         return np.minimum(self.progression, self.death)
-
-
-def same_histories(one: Arm, other: Arm) -> bool:
-    """Whether nothing that a trial could see of any patient differs."""
-    return all(np.array_equal(getattr(one, f.name), getattr(other, f.name)) for f in fields(Arm))
 
 
 def simulate_arm(pathway: Pathway, values: Mapping[str, float], *, seed: int, patients: int, threads: int = 1) -> Arm:

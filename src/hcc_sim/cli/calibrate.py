@@ -44,6 +44,10 @@ def calibrate(
         Path | None,
         typer.Option("--out", metavar="DIR", help="Where the fit is written; by default fitted/ of the calibration."),
     ] = None,
+    ridge: Annotated[
+        bool,
+        typer.Option("--ridge", help="Find too which effects of surgery go with which selection; twice the time."),
+    ] = False,
     calibration: CalibrationOption = None,
 ) -> None:
     """Fit the pathway to the reported figures of all studies, or of some, and write draws with a ledger."""
@@ -72,7 +76,7 @@ def calibrate(
     def tell(text: str) -> None:
         say(f"{time.perf_counter() - started:6.0f} s  {text}")
 
-    found = fit(known, evidence, studies or (), draws=count, patients=size, seed=luck, say=tell)
+    found = fit(known, evidence, studies or (), draws=count, patients=size, seed=luck, ridge=ridge, say=tell)
     write_fit(folder, found, known, seed=luck, patients=size)
     show(fit_report(found))
     say(f"{', '.join(FILES)} in {folder}")

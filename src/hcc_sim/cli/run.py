@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,10 +27,12 @@ from hcc_sim.cli.options import (
     whole,
 )
 from hcc_sim.cli.terminal import command_line, finished, new_console, say, show, write
-from hcc_sim.errors import MachineError, Problems
+from hcc_sim.errors import InputError, MachineError, Problem, Problems
+from hcc_sim.units import shown
 
 if TYPE_CHECKING:
     from hcc_sim.analyses.compare import Comparison
+    from hcc_sim.analyses.precision import Precision
     from hcc_sim.engine import Program
     from hcc_sim.scenario import Scenario
 
@@ -37,6 +41,8 @@ CHUNK = 50_000
 CHUNK_STEP = 1_000
 COPIES = 2
 """How often the stays of a chunk are in memory at least: in parts, and joined."""
+MOST_FOR_PRECISION = 100_000_000
+"""Patients with whom a run ends that does not become as precise as asked for."""
 MOST_THREADS = 1_024
 HIGHEST_PATIENT = 2**64 - 1
 
@@ -60,6 +66,15 @@ def run(
             "--chunk", metavar="NUMBER", help="Patients in memory at once, a multiple of 1,000; changes no result."
         ),
     ] = str(CHUNK),
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            "--precision",
+            metavar="OUTCOME:ERROR",
+            help="Go on until the standard error of every contrast of this outcome (as in summary.csv) is so small; "
+            "with --patients, so many at most.",
+        ),
+    ] = None,
     keep_stays: Annotated[
         bool, typer.Option("--keep-stays", help="Also write every patient's history, as Parquet.")
     ] = False,
@@ -74,6 +89,9 @@ def run(
     at_once = whole("--chunk", chunk, CHUNK_STEP, None, problems, CHUNK_STEP)
     asked = load(scenario, problems, settings, calibration, patients, seed)
     assert at_once is not None
+    wanted = _precision(precision)
+    if wanted is not None and patients is None:
+        asked = replace(asked, size=MOST_FOR_PRECISION)
 
     from hcc_sim.report.folder import check_free, new_folder
 
@@ -87,7 +105,7 @@ def run(
     with new_folder(folder, force=force) as temporary:
         with StayFiles(temporary / "stays", asked) as stays:
             keep = stays.keep if keep_stays else None
-            compared = _compared(asked, threads=workers, chunk=at_once, keep=keep)
+            compared = _compared(asked, threads=workers, chunk=at_once, keep=keep, precision=wanted)
         how = {
             "wall_seconds": round(time.perf_counter() - started, 3),
             "threads": workers or os.cpu_count() or 1,
@@ -99,11 +117,30 @@ def run(
     _show_results(compared, folder, files, output)
 
 
-def _compared(asked: Scenario, **options: Any) -> Comparison:
+def _precision(text: str | None) -> Precision | None:
+    """What is asked for after --precision: an outcome, whose name may hold colons, and a standard error."""
+    from hcc_sim.analyses.precision import Precision
+
+    if text is None:
+        return None
+    outcome, _, error = (part.strip() for part in text.rpartition(":"))
+    try:
+        size = float(error)
+    except ValueError:
+        size = math.nan
+    if not outcome or not 0.0 < size < math.inf:
+        accepted = (
+            "an outcome as in summary.csv and its standard error, such as 'OS: restricted mean to 120 months:0.1'"
+        )
+        raise InputError(Problem("--precision", None, "", f"given {shown(text)}; accepted: {accepted}"))
+    return Precision(outcome, size)
+
+
+def _compared(asked: Scenario, precision: Precision | None = None, **options: Any) -> Comparison:
     from hcc_sim.analyses.compare import compare
 
-    with _progress(asked.size * len(asked.strategies)) as progress:
-        return compare(asked, progress=progress, **options)
+    with _progress(None if precision else asked.size * len(asked.strategies)) as progress:
+        return compare(asked, progress=progress, precision=precision, **options)
 
 
 def _prepared(asked: Scenario, also: Callable[[Program], object] | None = None) -> dict[str, Program]:
@@ -187,8 +224,8 @@ def _show_results(compared: Comparison, folder: Path, files: Sequence[str], outp
 
 
 @contextmanager
-def _progress(histories: int) -> Iterator[Callable[[int], None] | None]:
-    """A bar on the terminal, nothing in a pipe."""
+def _progress(histories: int | None) -> Iterator[Callable[[int], None] | None]:
+    """A bar on the terminal, nothing in a pipe; None: nobody knows how many it will be."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -204,7 +241,7 @@ def _progress(histories: int) -> Iterator[Callable[[int], None] | None]:
             nonlocal done
             done += count
             bar.update(task, completed=done)
-            if done >= histories:  # what follows has no end that is known
+            if histories is not None and done >= histories:  # what follows has no end that is known
                 bar.update(task, description="what the answer hangs on", total=None)
 
         yield advance

@@ -1,6 +1,6 @@
 """Simulate any pathway: compile it with its numbers, then run patients through it."""
 
-from hcc_sim.engine.compile import Program, compile_pathway
+from hcc_sim.engine.compile import Program, compile_pathway, parameters_in_use
 from hcc_sim.engine.simulate import CHUNK, Chunk, EngineError, attributes_at_start, simulate, simulate_all
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Program",
     "attributes_at_start",
     "compile_pathway",
+    "parameters_in_use",
     "simulate",
     "simulate_all",
 ]

@@ -41,6 +41,7 @@ class Record(NamedTuple):
     left_months: NDArray[np.float64]
     next_state: NDArray[np.int16]
     ended_by: NDArray[np.int16]
+    shown: NDArray[np.uint16]
 
 
 def new_record(rows: int) -> Record:
@@ -52,6 +53,7 @@ def new_record(rows: int) -> Record:
         np.empty(rows),
         np.empty(rows, np.int16),
         np.empty(rows, np.int16),
+        np.empty(rows, np.uint16),
     )
 
 
@@ -73,6 +75,8 @@ class Block(NamedTuple):
     row_left: NDArray[np.float64]
     row_names: NDArray[np.uint64]
     """State, next state, exit and patient, 16 bits each."""
+    row_shown: NDArray[np.uint16]
+    """Which of the attributes that stays show are not zero, a bit each."""
 
 
 # Rows of `Step.reals`, for all who are here ...
@@ -147,6 +151,7 @@ def new_room(words: Words, life: int, n: int, rows: int) -> Room:
         np.empty(1, np.int64),
         np.empty(rows),
         np.empty(rows, np.uint64),
+        np.empty(rows, np.uint16),
     )
     step = Step(
         np.empty((STEP_REALS, n)),
@@ -213,8 +218,11 @@ def in_order(room: Room, n: int, record: Record, first: int) -> None:
         patient[row] = block.first_patient[0] + (names >> np.uint64(48))
         state[row], next_state[row] = np.int16(names), np.int16(names >> np.uint64(16))
         ended_by[row] = np.int16(names >> np.uint64(32))
+    shown = record.shown[first:]
     for row in range(rows):
         left[row] = block.row_left[order[row]]
+    for row in range(rows):
+        shown[row] = block.row_shown[order[row]]
     for row in range(1, rows):
         entered[row] = left[row - 1]
     for p in range(n):

@@ -6,10 +6,11 @@ laws are equal.  It is kept, and filled with numbers for each set of values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import chain, repeat
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from hcc_sim import laws
 from hcc_sim.engine import tables as t
 from hcc_sim.engine.form import Blank, Check, Form, Values, log_of, product_of, wrong_normal, wrong_uniform
+from hcc_sim.engine.roads import TELLING, Closing, Roads
 from hcc_sim.luck import name_key
 from hcc_sim.pathway.checks import problems_of_values
 from hcc_sim.pathway.model import (
@@ -52,6 +54,7 @@ from hcc_sim.pathway.model import (
     Value,
     Visit,
     condition,
+    names_in,
     number,
 )
 
@@ -71,6 +74,7 @@ class Program:
     """
 
     pathway: Pathway
+    values: Values
     words: NDArray[np.int64]
     newborn: NDArray[np.float64]
     laws: laws.LawTable
@@ -79,12 +83,13 @@ class Program:
     attribute_names: tuple[str, ...]
 
 
-def compile_pathway(pathway: Pathway, values: Values) -> Program:
+def compile_pathway(pathway: Pathway, values: Values, given: Iterable[str] = ()) -> Program:
     """The pathway with its parameters' values filled in.
 
     Args:
         pathway: the states and exits.
         values: parameter name -> value (durations in months); more than are used do no harm.
+        given: attributes that patients bring with them; they may hold anything at the start.
 
     Raises:
         PathwayError: a parameter has no value, weights do not sum, a law or a schedule refuses its numbers ...
@@ -93,15 +98,17 @@ def compile_pathway(pathway: Pathway, values: Values) -> Program:
     if problems:
         raise PathwayError(pathway.title, problems)
     law_list, positions = _laws_with(pathway, values)
-    form = _form_of(pathway, positions)
+    table = laws.tabulate(law_list)
+    form = _form_of(pathway, positions, _closing(pathway, values, table, positions, given))
     problems = [problem for check in form.checks if (problem := check(values))]
     if problems:
         raise PathwayError(pathway.title, problems)
     return Program(
         pathway,
+        values,
         form.filled(values),
         form.newborn,
-        laws.tabulate(law_list),
+        table,
         form.state_names,
         form.exit_names,
         form.attribute_names,
@@ -129,16 +136,51 @@ def _laws_with(pathway: Pathway, values: Values) -> tuple[list[laws.Law], tuple[
     return found, tuple(positions)
 
 
-@lru_cache(maxsize=64)
-def _form_of(pathway: Pathway, law_positions: tuple[int, ...]) -> Form:
-    return _Compiler(pathway, law_positions).form()
+def parameters_in_use(pathway: Pathway, values: Values, varying: Collection[str]) -> frozenset[str]:
+    """The parameters on which stays may depend.
+
+    Args:
+        pathway: the states and exits.
+        values: as for `compile_pathway`.
+        varying: parameters that may have any value; the others have that of `values`.
+    """
+    law_list, positions = _laws_with(pathway, values)
+    closing = _closing(pathway, values, laws.tabulate(law_list), positions, ())
+    return _in_use(
+        pathway,
+        replace(
+            closing,
+            values=frozenset((name, value) for name, value in closing.values if name not in varying),
+            laws=frozenset(law for law in closing.laws if not set(names_in(pathway.laws[law])).intersection(varying)),
+        ),
+    )
+
+
+@lru_cache(maxsize=256)
+def _in_use(pathway: Pathway, closing: Closing) -> frozenset[str]:
+    return Roads(pathway, closing).parameters()
+
+
+def _closing(
+    pathway: Pathway, values: Values, table: laws.LawTable, positions: Sequence[int], given: Iterable[str]
+) -> Closing:
+    telling = frozenset((name, value) for name in pathway.parameters() if (value := float(values[name])) in TELLING)
+    never = table.never()
+    of_laws = frozenset(name for name, position in zip(pathway.laws, positions, strict=True) if never[position])
+    return Closing(telling, of_laws, frozenset(given))
+
+
+@lru_cache(maxsize=256)
+def _form_of(pathway: Pathway, law_positions: tuple[int, ...], closing: Closing) -> Form:
+    return _Compiler(pathway, law_positions, Roads(pathway, closing)).form()
 
 
 class _Compiler:
     """One compilation: rows are appended to `words` behind the rows that they refer to; states have places reserved."""
 
-    def __init__(self, pathway: Pathway, law_positions: tuple[int, ...]) -> None:
+    def __init__(self, pathway: Pathway, law_positions: tuple[int, ...], roads: Roads) -> None:
         self.pathway = pathway
+        self.roads = roads
         self.law_position = dict(zip(pathway.laws, law_positions, strict=True))
         self.checks: list[Check] = []
         self.state_place = {s.name: t.HEADER + i * t.STATE for i, s in enumerate(pathway.states)}
@@ -147,7 +189,7 @@ class _Compiler:
         self.exit_names = tuple(dict.fromkeys(part.name for part in parts))
         self.schedule_place: dict[Schedule, int] = {}
         self.first_piece: dict[Schedule, int] = {}
-        self.hazards = hazards_of(pathway)
+        self.hazards = {s.name: [e for e in roads.parts(s) if isinstance(e, Hazard)] for s in pathway.states}
         self.ways = ways_on(pathway)
         self.lasting = lasting_events(pathway)
         self.most_columns = 1
@@ -195,7 +237,7 @@ class _Compiler:
             lasts = event in self.lasting
             flags: Row = [int(lasts), int(lasts or event in counted)]  # the luck of a lasting event counts its strikes
             exits = exits_of[event]
-            flags += int(any(e.scaled_by or e.hazard_ratios for e in exits)), int(any(e.accelerated_by for e in exits))
+            flags += int(any(map(self._scales, exits))), int(any(e.accelerated_by for e in exits))
             laws_range = self._append(
                 [[law] for law in dict.fromkeys(self.law_position[n] for e in exits for n in _laws(e))]
             )
@@ -205,7 +247,11 @@ class _Compiler:
     def form(self) -> Form:
         """The words of the whole pathway, with their blanks."""
         attributes = tuple(Set(name, value) for name, value in self.pathway.attributes.items())
-        first, last = self._actions(attributes + self.pathway.at_start, "at the start")
+        born = [self._action(action, "at the start") for action in attributes]
+        at_start = [
+            (self._action(action, "at the start"), self.roads.matters(action)) for action in self.pathway.at_start
+        ]
+        first, last = self._append([*born, *(row for row, matters in at_start if matters)])
         for state in self.pathway.states:
             place = self.state_place[state.name]
             self.words[place : place + t.STATE] = self._state(state)
@@ -219,6 +265,7 @@ class _Compiler:
             most_arms,
             self.most_columns,
             len(self.event_place),
+            *self._append([[self.attribute[name]] for name in self.pathway.shown]),
         ]
         newborn = np.zeros(self.life_size)
         newborn[[t.ENTERED, *self.attribute.values(), *self.epoch.values()]] = np.nan
@@ -276,20 +323,27 @@ class _Compiler:
         elif state.branch is not None:
             row[t.S_KIND], row[t.S_TAKEN] = t.BRANCH, self.taken[state.branch.name]
             row[t.S_KEY] = name_key(f"branch:{state.branch.name}")
-            arms = [self._arm(arm, columns, f"{where}, arm {arm.name!r}") for arm in state.branch.arms]
-            row[t.S_FIRST], row[t.S_LAST] = self._append(arms)
+            row[t.S_FIRST], row[t.S_LAST] = self._append(self._rows(state, self._arm, columns, "arm"))
         else:
             row[t.S_KIND] = t.TIMED
-            exits = self.pathway.exits_of(state)
-            rows = [
-                self._exit(state, exit, columns, f"{where}, exit {exit.name!r}")
-                for exit in exits
-                if not isinstance(exit, Branch)
-            ]
-            row[t.S_FIRST], row[t.S_LAST] = self._append(rows)
+            row[t.S_FIRST], row[t.S_LAST] = self._append(self._rows(state, partial(self._exit, state), columns, "exit"))
             row[t.S_RESTS], row[t.S_RESTS_END] = self._append([[self.event_place[e]] for e in self._may_rest(state)])
         row[t.S_READS], row[t.S_READS_END] = self._reads(columns)
         return row
+
+    def _rows(
+        self, state: State, row_of: Callable[[Any, _Columns, str], Row], columns: _Columns, kind: str
+    ) -> list[Row]:
+        """Rows of the open exits or arms; the numbers of closed ones are checked too."""
+        is_open = set(map(id, self.roads.parts(state)))
+        rows = []
+        for part in chain.from_iterable(map(_parts, self.pathway.exits_of(state))):
+            row = row_of(
+                part, columns if id(part) in is_open else _Columns(), f"state {state.name!r}, {kind} {part.name!r}"
+            )
+            if id(part) in is_open:
+                rows.append(row)
+        return rows
 
     def _reads(self, columns: _Columns) -> Range:
         self.most_columns = max(self.most_columns, len(columns))
@@ -297,7 +351,7 @@ class _Compiler:
 
     def _may_rest(self, state: State) -> list[str]:
         """The lasting events of those who come here that may rest here: any but those that all here are at risk of."""
-        always = {exit.event for exit in self.hazards[state.name] if condition(exit.when).clauses == ALWAYS.clauses}
+        always = {exit.event for exit in self.hazards[state.name] if self.roads.left_of(condition(exit.when)) == ALWAYS}
         before = {e.event: None for name, ways in self.ways.items() if state.name in ways for e in self.hazards[name]}
         return [event for event in before if event in self.lasting and event not in always]
 
@@ -310,6 +364,11 @@ class _Compiler:
         row[t.A_DOES], row[t.A_DOES_END] = self._actions(arm.does, where)
         row[t.A_WEIGHT] = np.nan if arm.weight == REST else self._number(arm.weight)
         return row
+
+    def _scales(self, exit: Hazard) -> bool:
+        """Whether patients differ in the hazard ratio of an exit, or there is one for all."""
+        scaled = any(self.roads.counts(name, amount) for name, amount in exit.scaled_by.items())
+        return scaled or any(self.roads.counts(name, amount, none=1.0) for name, amount in exit.hazard_ratios.items())
 
     def _exit(self, state: State, exit: TimedExit, columns: _Columns, where: str) -> Row:
         row: Row = [0] * t.EXIT
@@ -346,8 +405,9 @@ class _Compiler:
         for attribute, amount in exit.hazard_ratios.items():
             told = partial("{}: the hazard ratio {!r} is {}, and must be above 0 and finite".format, where, amount)
             self._checked(amount, lambda ratio: 0.0 < ratio < np.inf, told)
-            column = t.NONE if attribute is None else columns.of(self.attribute[attribute])
-            scale.append([column, Blank(of=partial(log_of, amount))])
+            if self.roads.counts(attribute, amount, none=1.0):
+                column = t.NONE if attribute is None else columns.of(self.attribute[attribute])
+                scale.append([column, Blank(of=partial(log_of, amount))])
         row[t.X_SCALE], row[t.X_SCALE_END] = self._append(scale)
         row[t.X_SPEED], row[t.X_SPEED_END] = self._append(self._terms(exit.accelerated_by, columns))
 
@@ -365,10 +425,11 @@ class _Compiler:
     # --- conditions, terms, actions, schedules ------------------------------------------------------------------------
 
     def _condition(self, given: Condition, columns: _Columns) -> Range:
-        if given.clauses == ALWAYS.clauses:
+        left = self.roads.left_of(given)
+        if left == ALWAYS:
             return t.NONE, t.NONE
         clauses: list[Row] = []
-        for clause in given.clauses:
+        for clause in left.clauses:
             tests: list[Row] = [
                 [
                     columns.of(self.attribute[test.attribute]),
@@ -381,13 +442,15 @@ class _Compiler:
         return self._append(clauses)
 
     def _terms(self, given: Mapping[str, Amount], columns: _Columns | None = None) -> list[Row]:
+        given = {name: amount for name, amount in given.items() if self.roads.counts(name, amount)}
         places = {name: self.attribute[name] for name in given}
         if columns is not None:
             places = {name: columns.of(place) for name, place in places.items()}
         return [[places[name], self._number(amount)] for name, amount in given.items()]
 
     def _actions(self, given: Iterable[Action], where: str) -> Range:
-        return self._append([self._action(action, where) for action in given])
+        rows = [(self._action(action, where), self.roads.matters(action)) for action in given]
+        return self._append([row for row, matters in rows if matters])
 
     def _action(self, action: Action, where: str) -> Row:
         row: Row = [0] * t.ACTION

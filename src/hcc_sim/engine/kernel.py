@@ -174,7 +174,19 @@ def write(words: Words, block: Block, state: int, here: Places, step: Step) -> N
                     names[j] = names_of_stay(own, words[int(back[here[j]]) + t.S_NAME], exit_name)
     for j in range(n):
         names[j] |= np.uint64(here[j]) << np.uint64(48)
+    show(words, block, here, block.row_shown[first : first + n])
     block.rows[0] = first + n
+
+
+@inner
+def show(words: Words, block: Block, here: Places, shown: NDArray[np.uint16]) -> None:
+    """Which of the attributes that stays show are not zero."""
+    for j in range(len(here)):
+        shown[j] = 0
+    for bit, place in enumerate(range(words[t.SHOWN], words[t.SHOWN_END])):
+        values = block.lives[words[place]]
+        for j in range(len(here)):
+            shown[j] |= np.uint16(values[here[j]] != 0.0) << np.uint16(bit)
 
 
 @inner

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hcc_sim.engine import block, kernel
-from hcc_sim.engine.compile import Program
+from hcc_sim.engine.compile import Program, compile_pathway
 from hcc_sim.engine.tables import LIFE
 from hcc_sim.history import BLOCK, Stays, concatenate
 
@@ -145,6 +145,8 @@ def attributes_at_start(
     program: Program, *, seed: int, patient: int, attributes: pd.DataFrame | None = None
 ) -> dict[str, float]:
     """The attributes with which a patient begins, by name; those in the one row of `attributes` are given."""
+    if attributes is not None:
+        program = compile_pathway(program.pathway, program.values, attributes.columns)
     room = block.new_room(program.words, len(program.newborn), 1, 1)
     given, row_of = _given(program, attributes, patient, 1)
     kernel.be_born(program.words, program.newborn, given, row_of, np.uint64(seed), np.uint64(patient), room)
@@ -176,6 +178,8 @@ class _Run:
         max_stays: int,
         attributes: pd.DataFrame | None,
     ) -> None:
+        if attributes is not None:
+            program = compile_pathway(program.pathway, program.values, attributes.columns)
         self.program = program
         self.seed = np.uint64(seed)
         self.first_patient = first_patient

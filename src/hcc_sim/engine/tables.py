@@ -35,8 +35,12 @@ PLAIN, NORMAL, UNIFORM, BERNOULLI, ORDERED, COUNT, TIME_SINCE, TIME_EXCEEDS, LIN
 DRAWN = (NORMAL, UNIFORM, BERNOULLI, ORDERED)
 EQUAL, UNEQUAL, BELOW, AT_MOST, ABOVE, AT_LEAST = range(6)
 
-# The header: start state; actions that come before it, those that give the attributes first; sizes.
-START, START_DOES, ATTRIBUTES_END, START_DOES_END, STATES, MOST_ARMS, MOST_COLUMNS, EVENTS, HEADER = range(9)
+# The header: start state; actions that come before it, those that give the attributes first; sizes; the places of a
+# life that stays show.
+(
+    START, START_DOES, ATTRIBUTES_END, START_DOES_END, STATES, MOST_ARMS, MOST_COLUMNS, EVENTS, SHOWN, SHOWN_END,
+    HEADER,
+) = range(11)  # fmt: skip
 
 # A state: its exits (or the arms of its branch), what happens on arrival, its position among the names; the places of a
 # life that exits or arms read, which a step gathers into columns; the events (addresses) that may be found at risk here

@@ -64,6 +64,10 @@ class LawTable(NamedTuple):
     guides: npt.NDArray[np.int32]
     """(n, 2, CELLS + 1) last row, from the law's first, that lies in a cell before this one; breaks, then hazards."""
 
+    def never(self) -> list[bool]:
+        """(n,) whether nobody ever has the event."""
+        return ((self.family == EXPONENTIAL) & (self.numbers[:, 0] == 0.0)).tolist()
+
 
 # --- the formulas, compiled -------------------------------------------------------------------------------------------
 

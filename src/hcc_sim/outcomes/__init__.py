@@ -1,6 +1,7 @@
 """Stays in, numbers out: what is asked (`definitions`), counted by chunks (`tally`), told with errors (`estimates`).
 
 `tables` puts what is told into rows.  `states` tells of any pathway, asked nothing else, where patients are, how long.
+`survival` is for people who may be censored or weighted: trials, registries.
 """
 
 from hcc_sim.outcomes.definitions import Definitions, Endpoint, Population, Share, TimeIn
@@ -15,6 +16,7 @@ from hcc_sim.outcomes.estimates import (
     same_patients,
 )
 from hcc_sim.outcomes.states import StateTally, occupancy, time_in_state
+from hcc_sim.outcomes.survival import aalen_johansen, kaplan_meier, numbers_at_risk, ratios_by_period
 from hcc_sim.outcomes.tables import (
     Contrast,
     Point,
@@ -43,14 +45,18 @@ __all__ = [
     "Tally",
     "TimeIn",
     "Told",
+    "aalen_johansen",
     "contrast_table",
     "contrasts",
     "curve_table",
     "curves",
     "estimates",
     "estimates_of",
+    "kaplan_meier",
     "notes",
+    "numbers_at_risk",
     "occupancy",
+    "ratios_by_period",
     "restricted_mean",
     "same_fate_of_others",
     "same_patients",

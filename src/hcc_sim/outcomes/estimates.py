@@ -93,8 +93,8 @@ def curve(
     """Months, survival without the endpoint and the ends of its 95% interval, at the end of each day that is known."""
     days = days[days < _known_days(population, tally)]
     groups = tally.members[population.name]
-    free = _whole_and_without(_event_free(population, endpoint, tally)[:, days])
-    values = _ratio(free, _whole_and_without(groups)[:, np.newaxis])
+    free = whole_and_without(_event_free(population, endpoint, tally)[:, days])
+    values = _ratio(free, whole_and_without(groups)[:, np.newaxis])
     error = np.full(len(days), np.nan) if np.any(groups == 0) else jackknife_se(values[1:])
     return tally.grid_months[days], values[0], values[0] - WITHIN * error, values[0] + WITHIN * error
 
@@ -147,7 +147,7 @@ def _of(population: Population, tally: Tally) -> Iterator[Estimate]:
             yield _mean(tally, name, endpoint.name, f"{endpoint.name}: restricted mean to {r:g} months", r)
     for share in reported_for(population, tally.definitions.shares):
         at_risk = tally.at_risk[name, share.name]
-        part = _ratio(_whole_and_without(tally.happened[name, share.name]), _whole_and_without(at_risk))
+        part = _ratio(whole_and_without(tally.happened[name, share.name]), whole_and_without(at_risk))
         yield _estimate(name, share.name, "share", part, at_risk)
     for time in reported_for(population, tally.definitions.times):
         for r in restrictions:
@@ -159,7 +159,7 @@ def _mean(tally: Tally, population: str, what: str, outcome: str, restriction: f
     groups = tally.members[population]
     months = tally.months[population, what, restriction]
     return _estimate(
-        population, outcome, "months", _ratio(_whole_and_without(months), _whole_and_without(groups)), groups
+        population, outcome, "months", _ratio(whole_and_without(months), whole_and_without(groups)), groups
     )
 
 
@@ -178,8 +178,8 @@ def _from_curve(population: Population, endpoint: Endpoint, tally: Tally) -> Ite
             continue
         day = max(int(np.searchsorted(grid, landmark)), 1)
         part = (landmark - grid[day - 1]) / (grid[day] - grid[day - 1])
-        before, after = _whole_and_without(free[:, day - 1]), _whole_and_without(free[:, day])
-        at = _ratio(before + part * (after - before), _whole_and_without(groups))
+        before, after = whole_and_without(free[:, day - 1]), whole_and_without(free[:, day])
+        at = _ratio(before + part * (after - before), whole_and_without(groups))
         yield _estimate(population.name, f"{endpoint.name}: at {landmark:g} months", "share", at, groups)
 
 
@@ -188,7 +188,7 @@ def _median(free: Integers, groups: Integers, grid: Floats) -> Floats:
 
     `free` (groups x days) are those still free at the end of each day.
     """
-    members = _whole_and_without(groups)
+    members = whole_and_without(groups)
     everybody = free.sum(axis=0)
 
     def left(day: Integers) -> Integers:
@@ -245,7 +245,7 @@ def _estimate(
     return Estimate(population, outcome, unit, values, remark)
 
 
-def _whole_and_without(by_group: NDArray[Any]) -> NDArray[Any]:
+def whole_and_without(by_group: NDArray[Any]) -> NDArray[Any]:
     """Sums over all groups, then over all but each: (100, ...) becomes (101, ...)."""
     whole = by_group.sum(axis=0)[np.newaxis]
     return np.concatenate([whole, whole - by_group])

@@ -6,7 +6,7 @@ counted is counted in integers; months are added block by block in patient order
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,7 +97,7 @@ class Tally:
         }
         self._entries = {p.name: self._table((p.entering,), ()) for p in definitions.populations if p.entering}
         self._apart = {p.name: self._table((p.others_until,), ()) for p in definitions.populations if p.others_until}
-        self._inside = {t.name: _among(self._states, t.states, "state") for t in definitions.times}
+        self._inside = {t.name: among(self._states, t.states, "state") for t in definitions.times}
 
         day_count = max(math.ceil(self.horizon_months * DAYS_PER_MONTH - _DAY_SLACK), 1)
         self.grid_months = np.append(np.arange(day_count) / DAYS_PER_MONTH, self.horizon_months)
@@ -246,12 +246,12 @@ class Tally:
 
     def _table(self, entering: Sequence[str], ended_by: Sequence[str]) -> Bools:
         """Whether it happens, for every pair of state entered and exit, at (state + 1) * (exits + 1) + exit + 1."""
-        states = np.append(False, _among(self._states, entering, "state"))
-        exits = np.append(False, _among(self._exits, ended_by, "exit"))
+        states = np.append(False, among(self._states, entering, "state"))
+        exits = np.append(False, among(self._exits, ended_by, "exit"))
         return (states[:, np.newaxis] | exits).reshape(-1)
 
 
-def _among(names: Sequence[str], chosen: Sequence[str], what: str) -> Bools:
+def among(names: Sequence[str], chosen: Collection[str], what: str) -> Bools:
     """Which of the names are chosen; a name that stands for several positions chooses them all."""
     for name in chosen:
         if name not in names:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import chain, pairwise
+from typing import NamedTuple
 
 from hcc_sim.luck import name_keys
 from hcc_sim.pathway.model import (
     BACK,
+    COMPARISONS,
     ENTRY,
     REST,
     Action,
     Add,
+    Amount,
     Arm,
     Branch,
     Condition,
@@ -39,6 +42,9 @@ from hcc_sim.pathway.model import (
 
 WEIGHT_TOLERANCE = 1e-9
 
+MOST_SHOWN = 16
+"""Attributes that stays can show: bits of a word."""
+
 
 def problems_of(pathway: Pathway) -> list[str]:
     """Everything that is wrong with the structure of a pathway, whatever its numbers; empty if nothing is."""
@@ -61,17 +67,39 @@ def problems_of_values(pathway: Pathway, values: Mapping[str, float]) -> list[st
     problems: list[str] = []
     for branch in pathway.branches():
         problems += _weights_of(branch, values)
-    for schedule in dict.fromkeys(_schedules(pathway)):
+    fixed = _fixed(pathway)
+    for schedule in fixed.schedules:
         problems += _schedule(schedule, values)
-    problems += _thresholds(pathway, values)
-    at_once = frozenset(
-        (state.name, exit.name)
-        for state in pathway.states
-        for exit in pathway.exits_of(state)
-        if (isinstance(exit, Delay) and number(exit.duration_months, values) == 0.0)
-        or (isinstance(exit, Service) and number(exit.wait_months, values) == 0.0)
+    problems += (
+        f"parameter {name!r}, with which a condition compares, is not a number"  # it would fail without a word
+        for name in fixed.thresholds
+        if values[name] != values[name]
     )
+    at_once = frozenset(where for where, wait in fixed.waits.items() if number(wait, values) == 0.0)
     return problems + list(timeless_cycles(pathway, at_once))
+
+
+class _Fixed(NamedTuple):
+    """What is looked at whatever the values: schedules, parameters that conditions compare with, fixed waits."""
+
+    schedules: tuple[Schedule, ...]
+    thresholds: tuple[str, ...]
+    waits: Mapping[tuple[str, str], Amount]
+
+
+@lru_cache(maxsize=64)
+def _fixed(pathway: Pathway) -> _Fixed:
+    exits = [(state.name, exit) for state in pathway.states for exit in pathway.exits_of(state)]
+    parts = (part for _, exit in exits for part in (exit.arms if isinstance(exit, Branch) else (exit,)))
+    asked = [*parts, *_actions(pathway, pathway.states)]
+    tests = (test for part in asked for clause in condition(part.when).clauses for test in clause)
+    waits = {(name, exit.name): exit.duration_months for name, exit in exits if isinstance(exit, Delay)}
+    waits |= {(name, exit.name): exit.wait_months for name, exit in exits if isinstance(exit, Service)}
+    return _Fixed(
+        tuple(dict.fromkeys(_schedules(pathway))),
+        tuple(dict.fromkeys(test.than for test in tests if isinstance(test.than, str))),
+        waits,
+    )
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
@@ -92,6 +120,11 @@ def _names(pathway: Pathway) -> Iterator[str]:
         yield f"epoch {name!r} is declared {epochs.count(name)} times"
     if ENTRY in epochs:
         yield f"an epoch may not be called {ENTRY!r}"
+    for name in dict.fromkeys(pathway.shown):
+        if name not in pathway.attributes:
+            yield f"stays are to show {name!r}, which is no attribute"
+    if len(pathway.shown) > MOST_SHOWN or len(set(pathway.shown)) < len(pathway.shown):
+        yield f"stays are to show {len(pathway.shown)} attributes: {MOST_SHOWN} at most, each once"
     for law_name in pathway.laws:
         if not law_name:
             yield "a law has an empty name"
@@ -346,18 +379,6 @@ def _schedule(schedule: Schedule, values: Mapping[str, float]) -> Iterator[str]:
             yield f"{where}: with scatter {scatter}, dates may overtake each other where {turn}"
 
 
-def _thresholds(pathway: Pathway, values: Mapping[str, float]) -> Iterator[str]:
-    """Conditions that compare with a parameter that is no number: they would fail without a word."""
-    parts = (
-        p for s in pathway.states for e in pathway.exits_of(s) for p in (e.arms if isinstance(e, Branch) else (e,))
-    )
-    given = [*parts, *_actions(pathway, pathway.states)]
-    tests = (t for part in given for clause in condition(part.when).clauses for t in clause)
-    for name in dict.fromkeys(t.than for t in tests if isinstance(t.than, str)):
-        if values[name] != values[name]:
-            yield f"parameter {name!r}, with which a condition compares, is not a number"
-
-
 def _holds_visits(piece: Piece) -> bool:
     return piece.interval_months < float("inf") and piece.ends_months > piece.begins_months
 
@@ -458,12 +479,4 @@ def _may_hold(given: Condition, known: Known) -> bool:
 def _may_pass(test: Test, facts: Mapping[str, float]) -> bool:
     if test.attribute not in facts or isinstance(test.than, str):
         return True
-    fact, than = facts[test.attribute], test.than
-    return {
-        "==": fact == than,
-        "!=": fact != than,
-        "<": fact < than,
-        "<=": fact <= than,
-        ">": fact > than,
-        ">=": fact >= than,
-    }[test.comparison]
+    return COMPARISONS[test.comparison](facts[test.attribute], test.than)

@@ -6,7 +6,8 @@ so that one pathway serves every strategy. Durations are in months (1 month = 36
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
@@ -26,7 +27,14 @@ REST = "rest"
 BACK = "back"
 """The target of an arm that leads back to the state the patient came from, without a new entry."""
 
-COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 _OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 
 
@@ -411,6 +419,7 @@ class Pathway:
         epochs: the named moments; those that no patient has at the start are marked on the way.
         at_start: what happens before the first state is entered (after the attributes have their values).
         everywhere: exits that every state with timed exits has too, after its own.
+        shown: attributes of which each stay shows whether they were not zero during it; 16 at most.
 
     Raises:
         PathwayError: everything that is wrong with it, at once.
@@ -424,6 +433,7 @@ class Pathway:
     epochs: tuple[Epoch, ...] = ()
     at_start: tuple[Action, ...] = ()
     everywhere: tuple[TimedExit, ...] = ()
+    shown: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         from hcc_sim.pathway.checks import problems_of  # the checks read the finished pathway
@@ -456,7 +466,7 @@ class Pathway:
 
     @cached_property
     def _parameters(self) -> tuple[str, ...]:
-        return tuple(sorted(set(_names_in(self))))
+        return tuple(sorted(set(names_in(self))))
 
     def uses(self) -> dict[str, tuple[str, ...]]:
         """Parameter -> what uses it, in order: exits and arms by name, `attribute ...` at the start, `arrival in ...`.
@@ -467,7 +477,7 @@ class Pathway:
 
         def note(where: str, *things: object) -> None:
             for thing in things:
-                for name in _names_in(thing, True):
+                for name in names_in(thing, True):
                     found.setdefault(name, {})[where] = None
 
         for attribute, value in self.attributes.items():
@@ -490,6 +500,10 @@ class Pathway:
 
     def branches(self) -> tuple[Branch, ...]:
         """The branches, in order of appearance."""
+        return self._branches
+
+    @cached_property
+    def _branches(self) -> tuple[Branch, ...]:
         return tuple(s.branch for s in self.states if s.branch is not None)
 
 
@@ -522,7 +536,7 @@ def condition(given: Condition | str | None) -> Condition:
     return when(given) if isinstance(given, str) else given
 
 
-def _names_in(thing: object, is_amount: bool = False) -> Iterable[str]:
+def names_in(thing: object, is_amount: bool = False) -> Iterable[str]:
     """Every parameter named anywhere in a pathway: found by the type of the field that holds it."""
     match thing:
         case str():
@@ -530,44 +544,44 @@ def _names_in(thing: object, is_amount: bool = False) -> Iterable[str]:
                 yield thing
         case Pathway():
             for part in (thing.states, thing.everywhere, thing.at_start):
-                yield from _names_in(part)
+                yield from names_in(part)
             for law in thing.laws.values():
-                yield from _names_in(law)
+                yield from names_in(law)
             for value in thing.attributes.values():
-                yield from _names_in(value, True)
+                yield from names_in(value, True)
         case State():
-            yield from _names_in(thing.exits)
-            yield from _names_in(thing.on_arrival)
+            yield from names_in(thing.exits)
+            yield from names_in(thing.on_arrival)
         case Law():
             yield from _amounts(thing.amounts.values(), thing.cured_share)
         case Hazard():
             yield from _amounts(thing.scaled_by.values(), thing.hazard_ratios.values(), thing.accelerated_by.values())
-            yield from _names_in(thing.does)
-            yield from _names_in(thing.when)
+            yield from names_in(thing.does)
+            yield from names_in(thing.when)
         case Delay():
             yield from _amounts(thing.duration_months)
-            yield from _names_in(thing.does)
-            yield from _names_in(thing.when)
+            yield from names_in(thing.does)
+            yield from names_in(thing.when)
         case Visit():
             yield from _amounts(thing.probability, thing.schedule.scatter, *thing.schedule.pieces())
-            yield from _names_in(thing.does)
-            yield from _names_in(thing.when)
+            yield from names_in(thing.does)
+            yield from names_in(thing.when)
         case Service():
             yield from _amounts(thing.wait_months)
-            yield from _names_in(thing.does)
-            yield from _names_in(thing.when)
+            yield from names_in(thing.does)
+            yield from names_in(thing.when)
         case Branch():
-            yield from _names_in(thing.arms)
+            yield from names_in(thing.arms)
         case Arm():
             yield from _amounts(thing.weight, thing.shifted_by.values())
-            yield from _names_in(thing.does)
-            yield from _names_in(thing.when)
+            yield from names_in(thing.does)
+            yield from names_in(thing.when)
         case Mark():
-            yield from _names_in(thing.shift, True)
-            yield from _names_in(thing.when)
+            yield from names_in(thing.shift, True)
+            yield from names_in(thing.when)
         case Set() | Add():
-            yield from _names_in(thing.value, True)
-            yield from _names_in(thing.when)
+            yield from names_in(thing.value, True)
+            yield from names_in(thing.when)
         case Normal():
             yield from _amounts(thing.mean, thing.sd, thing.low, thing.high)
         case Uniform():
@@ -584,12 +598,12 @@ def _names_in(thing: object, is_amount: bool = False) -> Iterable[str]:
             yield from _amounts(test.than for clause in thing.clauses for test in clause)
         case tuple():
             for part in thing:
-                yield from _names_in(part)
+                yield from names_in(part)
 
 
 def _amounts(*given: Any) -> Iterable[str]:
     for amount in given:
         if isinstance(amount, str):
-            yield from _names_in(amount, True)
+            yield from names_in(amount, True)
         elif isinstance(amount, Iterable):
             yield from _amounts(*amount)

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+import numpy as np
+
 from hcc_sim.calibration.fit import LEARNED, MOVED
 from hcc_sim.calibration.fitted import Fitted
 from hcc_sim.calibration.reproduce import FAR, Row
@@ -15,7 +17,7 @@ from hcc_sim.calibration.ridge import EQUALLY
 from hcc_sim.calibration.three_ways import ThreeWays
 from hcc_sim.fit_in_use import PRIOR_ONLY, UNSURE
 from hcc_sim.pathway.hcc import EFFECT_OF_SURGERY
-from hcc_sim.quantiles import CENTRAL
+from hcc_sim.quantiles import CENTRAL, score_of
 from hcc_sim.report.calibration import by_follow_up, quality, reported, three_ways_summary
 from hcc_sim.report.markdown import plain, table
 
@@ -121,9 +123,12 @@ def _check(check: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _ridge(summary: Mapping[str, Any]) -> list[str]:
     points = summary["ridge"]
-    if not points:
+    entry = next((entry for entry in summary["ledger"] if entry["name"] == EFFECT_OF_SURGERY), None)
+    if entry is None:
         return []
-    entry = next(entry for entry in summary["ledger"] if entry["name"] == EFFECT_OF_SURGERY)
+    heading = "## What surgery does, and who is operated"
+    if not points:
+        return [heading, NOT_SOUGHT]
     least = min(point["objective"] for point in points)
     near = [point for point in points if point["objective"] - least <= EQUALLY]
     effects, sizes = ([point[key] for point in near] for key in ("effect", "selection"))
@@ -131,6 +136,7 @@ def _ridge(summary: Mapping[str, Any]) -> list[str]:
         before=_span(entry, "prior"),
         after=_span(entry, "posterior"),
         left=entry["sd_ratio"],
+        by_grid=_left_by(points, entry),
         equally=EQUALLY,
         near=len(near),
         all=len(points),
@@ -138,26 +144,29 @@ def _ridge(summary: Mapping[str, Any]) -> list[str]:
         effects=f"{min(effects):g} to {max(effects):g}",
         sizes=f"{min(sizes):g} to {max(sizes):g}",
     )
-    if entry["sd_ratio"] > NOTHING_TOLD and len(near) < len(points) / 3:
-        told += DISAGREE
-    heading = "## What surgery does, and who is operated"
     return [heading, told, "![Effect of surgery against selection](pictures/ridge.svg)"]
 
 
-NOTHING_TOLD = 0.9
-"""Of the prior's standard deviation: draws that are as wide have learned next to nothing."""
+def _left_by(points: Sequence[Mapping[str, float]], entry: Mapping[str, Any]) -> float:
+    """The share of the prior's standard deviation that a parabola through the least at each effect leaves."""
+    least: dict[float, float] = {}
+    for point in points:
+        least[point["effect"]] = min(point["objective"], least.get(point["effect"], math.inf))
+    score = score_of(entry["family"], entry["low"], entry["high"])
+    bend = np.polyfit([score(effect) for effect in least], list(least.values()), 2)[0]
+    return float(1.0 / math.sqrt(1.0 + max(bend, 0.0)))
 
-DISAGREE = """ **The two disagree**: the grid is narrower than the draws are wide. In trials where everybody is
-operated this effect and the speed of outgrowth cannot be told apart, and which of the two is right about what such
-trials tell is not settled: quote neither as identification."""
+
+NOT_SOUGHT = """Which effects of surgery go with which strength of selection has not been sought for this fit:
+`hcc-sim calibrate --ridge` does, in twice the time."""
 
 RIDGE = """Studies that compare operated with unoperated patients are simulated as they were made, so they tell of
 `surgery.effect` and of selection together: how much less often those decline whose tumour responded deeply, and how
 much less deeply aggressive tumours respond. Each point of the grid holds both, with everything else fitted anew.
 {near} of {all} points lie within {equally} of the least sum of squares, with effects of {effects} and selection of
 {sizes} times that fitted; the worst of all lies {most:.1f} above. `surgery.effect` was {before} before the figures and
-is {after} after, with {left:.2f} of its standard deviation on the log scale: what is believed of it is nearly the
-prior."""
+is {after} after. Of its prior's standard deviation on the log scale the draws leave {left:.2f}, a parabola through the
+least sum of squares at each effect {by_grid:.2f}: two rough answers to one question."""
 
 
 def _network(solved: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -99,7 +99,7 @@ class StayFiles:
     """Writes the stays of each strategy to a Parquet file of its own, chunk by chunk, so that memory stays flat.
 
     States and exits are dictionary columns of names; a stay that the horizon ended has an empty `next_state` and
-    `ended_by` = horizon.
+    `ended_by` = horizon.  Then a column of truths for each attribute that stays show.
     """
 
     def __init__(self, folder: Path, scenario: Scenario) -> None:
@@ -126,6 +126,7 @@ class StayFiles:
                 "left_months": stays.left_months,
                 "next_state": names(stays.next_state, program.state_names, ""),
                 "ended_by": names(stays.ended_by, program.exit_names, "horizon"),
+                **{name: (stays.shown >> bit) % 2 == 1 for bit, name in enumerate(program.pathway.shown)},
             }
         )
         if strategy not in self._writers:

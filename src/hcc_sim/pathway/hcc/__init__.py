@@ -21,6 +21,7 @@ from hcc_sim.pathway.hcc.patient import (
     DERIVED_AT_START,
     EFFECT_OF_SURGERY,
     EPOCHS,
+    SHOWN,
     START,
 )
 from hcc_sim.pathway.hcc.relapse import RELAPSE
@@ -71,4 +72,5 @@ def hcc_pathway(life_table_female: PiecewiseExponential, life_table_male: Piecew
             *DERIVED_AT_START,
         ),
         everywhere=(death_of_other_causes,),
+        shown=SHOWN,
     )

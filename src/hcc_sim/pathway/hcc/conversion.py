@@ -52,6 +52,7 @@ CONVERSION: tuple[State, ...] = (
             Set("liver-directed on", 0, when=~when("cycles while watched")),
             Set("months on therapy", TimeSince("start of therapy"), when=stops_drugs & ~off_drugs),
             Set("on hold", 0, when=stops_drugs),
+            Set("systemic later", 0, when=stops_drugs),
             Set("off drugs", 1, when=stops_drugs),
         ),
     ),

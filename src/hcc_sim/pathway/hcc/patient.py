@@ -28,6 +28,18 @@ EFFECT_OF_SURGERY = "surgery.effect"
 AGGRESSIVENESS = "aggressiveness"
 """The attribute by which patients differ and which nobody sees; parameters of its effects have it in their names."""
 
+SHOWN = (
+    "off drugs",
+    "switched",
+    "on adjuvant",
+    "regimen goes on",
+    "converted",
+    "operated",
+    "disease seen",
+    "major complication",
+)
+"""What each stay shows of its patient: what he is given and what he lives with differ by it."""
+
 DEATHS = ("dead of cancer", "dead of liver failure", "dead around an operation", "dead of other causes")
 
 # --- what can be true of a patient ------------------------------------------------------------------------------------
@@ -68,7 +80,12 @@ DISEASE_SEEN: tuple[Action, ...] = (Set("disease seen", 1, when=something_unseen
 RELAPSE_REMOVED = Set("relapse treated", 1)
 RELAPSE_TREATED = Set("relapse treated", 1, when=something_unseen)
 MONTHS_ON_THERAPY = Set("months on therapy", TimeSince("start of therapy"), when=~off_drugs)
-DRUGS_STOP: tuple[Action, ...] = (MONTHS_ON_THERAPY, Set("off drugs", 1), Set("on hold", 0))
+DRUGS_STOP: tuple[Action, ...] = (
+    MONTHS_ON_THERAPY,
+    Set("off drugs", 1),
+    Set("on hold", 0),
+    Set("systemic later", 0),
+)
 CYCLES_END: tuple[Action, ...] = (Set("liver-directed on", 0), Set("liver-directed missing", 1))
 
 SPARED: tuple[Action, ...] = (Set("surgery ruled out", 1),)

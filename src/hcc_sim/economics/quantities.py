@@ -1,0 +1,275 @@
+"""Counts what `items` ask, chunk after chunk of stays, in memory that does not grow with the number of patients.
+
+What is counted carries no price: a run can be priced again, and costs are sums of price x quantity that anybody can
+check.  Everything is kept per group (patient mod 100) for the jackknife, and summed block by block in patient order, so
+that no chunking changes a bit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hcc_sim.economics.discounting import check_rate, discounted_cycles, discounted_months, factors
+from hcc_sim.economics.items import Decrement, PerCycle, PerEvent, PerMonth, Rules
+from hcc_sim.history import BLOCK, Stays
+from hcc_sim.outcomes.tally import GROUPS, among
+from hcc_sim.pathway.model import number
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+PLAIN, DISCOUNTED = 0, 1
+"""First axis of what was counted."""
+
+_SLACK = 1e-9
+"""Of an interval: how much rounding may take from a span without losing it a cycle."""
+
+
+class Quantities:
+    """What the patients added so far used and lived through, per group.
+
+    `used[item]` (2, 100) are units, plain and discounted at the rate of costs.  `lived[health]` and `lost[decrement]`
+    (2, K, 100) are months up to each of `until_months` (the last is the horizon), plain and discounted at the rate of
+    effects; what is lost is not yet multiplied by how much.  `members` (100,) counts patients.
+    """
+
+    def __init__(
+        self,
+        rules: Rules,
+        values: Mapping[str, float],
+        *,
+        state_names: Sequence[str],
+        exit_names: Sequence[str],
+        shown_names: Sequence[str],
+        horizon_months: float,
+        discount_costs: float,
+        discount_effects: float,
+        split_months: Sequence[float] = (60.0, 120.0),
+    ) -> None:
+        """Nothing counted yet.
+
+        Args:
+            rules: what to count.
+            values: of the parameters that rules name for intervals, durations and how many count at most.
+            state_names: as stays number them.
+            exit_names: as stays number them.
+            shown_names: attributes that stays show, by bit.
+            horizon_months: of the run.
+            discount_costs: annual rate.
+            discount_effects: annual rate.
+            split_months: times up to which health is told apart, besides the horizon; those beyond it are left out.
+
+        Raises:
+            ValueError: a name that the pathway does not have, a number out of range.
+        """
+        self.rules = rules
+        self.horizon_months = float(horizon_months)
+        self.rate_of_costs, self.rate_of_effects = check_rate(discount_costs), check_rate(discount_effects)
+        self.until_months = (*sorted(t for t in split_months if 0.0 < t < horizon_months), self.horizon_months)
+        self.members = np.zeros(GROUPS, np.int64)
+        self.used = {item.name: np.zeros((2, GROUPS)) for item in rules.items}
+        shape = (2, len(self.until_months), GROUPS)
+        self.lived = {health.name: np.zeros(shape) for health in rules.health}
+        self.lost = {decrement.name: np.zeros(shape) for decrement in rules.decrements}
+        self._names = _Names(state_names, exit_names, shown_names)
+        self._numbers = {
+            (one.name, what): _positive(one.name, what, number(getattr(one, what), values))
+            for one in (*rules.items, *rules.decrements)
+            for what in ("interval_months", "most", "months")
+            if hasattr(one, what)
+        }
+        self._profile, self._of_profile, self._health = self._profiles()
+        self._ends = {
+            one.name: self._names.ends(one.entering, one.ended_by)
+            for one in (*rules.items, *rules.decrements)
+            if isinstance(one, PerEvent | Decrement)
+        }
+
+    def add(self, stays: Stays, first_patient: int, patients: int) -> None:
+        """Count the stays of `patients` patients from `first_patient` on, a multiple of 1,000: all of theirs, in order.
+
+        Raises:
+            ValueError: not the stays of those patients.
+        """
+        local = (stays.patient - np.uint64(first_patient)).astype(np.int64)
+        firsts = np.flatnonzero(np.diff(local, prepend=-1))
+        if first_patient % BLOCK or not np.array_equal(local[firsts], np.arange(patients)):
+            raise ValueError(
+                f"not the stays of the {patients} patients from {first_patient} on, each with at least one"
+            )
+        chunk = _Chunk(stays, local, firsts, patients, self._names.code(stays))
+        self.members += np.bincount(np.arange(patients) % GROUPS, minlength=GROUPS)
+        self._add_times(chunk)
+        for item in self.rules.items:
+            if isinstance(item, PerCycle):
+                self._add_cycles(item, chunk)
+            elif isinstance(item, PerEvent):
+                self._add_events(item, chunk)
+        for decrement in self.rules.decrements:
+            self._add_losses(decrement, chunk)
+
+    def _add_times(self, chunk: _Chunk) -> None:
+        """Months in which each rule held, by what rules hold together: each stay is looked at once."""
+        rows = chunk.timed
+        profile = self._profile[chunk.code[rows]]
+        key, size = profile * GROUPS + chunk.patient[rows] % GROUPS, len(self._of_profile) * GROUPS
+        entered, left = chunk.entered[rows], chunk.left[rows]
+
+        def summed(months: Floats) -> Floats:
+            return chunk.in_blocks(chunk.patient[rows], key, months, size).reshape(chunk.blocks, -1, GROUPS)
+
+        by_profile = [summed(left - entered), summed(discounted_months(entered, left, self.rate_of_costs))]
+        for place, item in enumerate(self.rules.items):
+            if isinstance(item, PerMonth):
+                for kind in (PLAIN, DISCOUNTED):
+                    _add(self.used[item.name][kind], by_profile[kind][:, self._of_profile[:, place]].sum(axis=1))
+        for k, until in enumerate(self.until_months):
+            begin, end = np.minimum(entered, until), np.minimum(left, until)
+            for kind, rate in ((PLAIN, 0.0), (DISCOUNTED, self.rate_of_effects)):
+                months = summed(discounted_months(begin, end, rate))
+                for place, health in enumerate(self.rules.health):
+                    _add(self.lived[health.name][kind, k], months[:, self._health == place].sum(axis=1))
+
+    def _add_cycles(self, item: PerCycle, chunk: _Chunk) -> None:
+        place = self.rules.items.index(item)
+        interval, most = self._numbers[item.name, "interval_months"], self._numbers[item.name, "most"]
+        holds = self._of_profile[self._profile[chunk.code[chunk.timed]], place]
+        patient = chunk.patient[chunk.timed]
+        goes_on = np.zeros(len(holds), np.bool_)
+        goes_on[1:] = holds[1:] & holds[:-1] & (patient[1:] == patient[:-1])
+        begins = np.flatnonzero(holds & ~goes_on)
+        ends = np.flatnonzero(holds & ~np.append(goes_on[1:], False))
+        who, begin = patient[begins], chunk.entered[chunk.timed[begins]]
+        count = np.ceil((chunk.left[chunk.timed[ends]] - begin) / interval - _SLACK)
+        before = _before(who, count)
+        count = np.clip(most - before, 0.0, count)
+        every = np.full(len(begin), interval)
+        discounted = discounted_cycles(begin, every, np.zeros(len(begin)), count, self.rate_of_costs)
+        self._use(item.name, chunk, who, count, discounted)
+
+    def _add_events(self, item: PerEvent, chunk: _Chunk) -> None:
+        who, when, rows = chunk.events(self._ends[item.name])
+        holds = self._names.holds(item.shown)[chunk.code[rows]]
+        who, when = who[holds], when[holds]
+        counts = _before(who, np.ones(len(who))) < self._numbers[item.name, "most"]
+        self._use(item.name, chunk, who, counts.astype(np.float64), counts * factors(when, self.rate_of_costs))
+
+    def _add_losses(self, decrement: Decrement, chunk: _Chunk) -> None:
+        who, when, _ = chunk.events(self._ends[decrement.name])
+        over = np.minimum(when + self._numbers[decrement.name, "months"], chunk.end[who])
+        for k, until in enumerate(self.until_months):
+            begin, end = np.minimum(when, until), np.minimum(over, until)
+            for kind, rate in ((PLAIN, 0.0), (DISCOUNTED, self.rate_of_effects)):
+                lost = discounted_months(begin, end, rate)
+                _add(self.lost[decrement.name][kind, k], chunk.by_group(who, lost))
+
+    def _use(self, name: str, chunk: _Chunk, who: Integers, plain: Floats, discounted: Floats) -> None:
+        _add(self.used[name][PLAIN], chunk.by_group(who, plain))
+        _add(self.used[name][DISCOUNTED], chunk.by_group(who, discounted))
+
+    def _profiles(self) -> tuple[Integers, Bools, Integers]:
+        """Code -> profile; (P, items) which rules hold in it; (P,) which health state."""
+        holds = np.column_stack(
+            [
+                np.zeros(self._names.codes, np.bool_)
+                if isinstance(item, PerEvent)
+                else self._names.where(item.states) & self._names.holds(item.shown)
+                for item in self.rules.items
+            ]
+            or [np.empty((self._names.codes, 0), np.bool_)]
+        )
+        applies = [self._names.where(one.states) & self._names.holds(one.shown) for one in self.rules.health]
+        health = np.argmax(np.column_stack(applies), axis=1)
+        unique, profile = np.unique(np.column_stack((holds, health)), axis=0, return_inverse=True)
+        return profile.ravel(), unique[:, :-1].astype(np.bool_), unique[:, -1].astype(np.int64)
+
+
+class _Names:
+    """Positions behind names, and a code for each state with each set of attributes shown."""
+
+    def __init__(self, states: Sequence[str], exits: Sequence[str], shown: Sequence[str]) -> None:
+        self.states, self.exits, self.shown = list(states), list(exits), list(shown)
+        self.sets = 1 << len(self.shown)
+        self.codes = len(self.states) * self.sets
+
+    def code(self, stays: Stays) -> Integers:
+        """Of each stay."""
+        return stays.state.astype(np.int64) * self.sets + stays.shown
+
+    def where(self, states: Sequence[str]) -> Bools:
+        """(codes,) those of the states; all if none is named."""
+        inside = among(self.states, states, "state") if states else np.ones(len(self.states), np.bool_)
+        return np.repeat(inside, self.sets)
+
+    def holds(self, shown: Mapping[str, bool]) -> Bools:
+        """(codes,) those with these truths."""
+        found = np.ones(self.sets, np.bool_)
+        among(self.shown, shown, "attribute that stays show")
+        for name, truth in shown.items():
+            found &= ((np.arange(self.sets) >> self.shown.index(name)) & 1).astype(np.bool_) == truth
+        return np.tile(found, len(self.states))
+
+    def ends(self, entering: Sequence[str], ended_by: Sequence[str]) -> tuple[Bools, Bools]:
+        """Whether an event happens where a stay leads into a state (states + 1,), or ends by an exit (exits + 1,)."""
+        states = np.append(among(self.states, entering, "state"), False)
+        exits = np.append(among(self.exits, ended_by, "exit"), False)
+        return states, exits
+
+
+class _Chunk:
+    """The stays of consecutive patients, numbered from 0."""
+
+    def __init__(self, stays: Stays, patient: Integers, firsts: Integers, patients: int, code: Integers) -> None:
+        self.patient, self.firsts, self.code = patient, firsts, code
+        self.entered, self.left = stays.entered_months, stays.left_months
+        self.state, self.next_state, self.ended_by = stays.state, stays.next_state, stays.ended_by
+        self.timed = np.flatnonzero(self.left > self.entered)
+        self.end = self.left[np.append(firsts[1:], len(patient)) - 1]
+        self.blocks = math.ceil(patients / BLOCK)
+
+    def in_blocks(self, who: Integers, key: Integers, values: Floats, size: int) -> Floats:
+        """Sums (blocks, size) of values of patients by key."""
+        sums = np.bincount(who // BLOCK * size + key, values, self.blocks * size).astype(np.float64, copy=False)
+        return np.asarray(sums.reshape(self.blocks, size))
+
+    def by_group(self, who: Integers, values: Floats) -> Floats:
+        """Sums (blocks, 100) of values of patients by group."""
+        return self.in_blocks(who, who % GROUPS, values, GROUPS)
+
+    def events(self, ends: tuple[Bools, Bools]) -> tuple[Integers, Floats, Integers]:
+        """Who has an event, when, and in which row, in order of patient and time."""
+        states, exits = ends
+        started = self.firsts[states[self.state[self.firsts]]]
+        ended = np.flatnonzero(states[self.next_state] | exits[self.ended_by])
+        rows = np.concatenate((started, ended))
+        when = np.concatenate((self.entered[started], self.left[ended]))
+        order = np.argsort(self.patient[rows], kind="stable")  # who begins there does so before anything ends
+        return self.patient[rows[order]], when[order], rows[order]
+
+
+def _add(total: Floats, by_block: Floats) -> None:
+    """Block after block, whatever chunk it came in."""
+    for block in by_block:
+        total += block
+
+
+def _before(who: Integers, count: Floats) -> Floats:
+    """How much of each patient's comes before, in rows in order of patient."""
+    total = np.cumsum(count) - count
+    first = np.flatnonzero(np.diff(who, prepend=-1))
+    return total - np.repeat(total[first], np.diff(np.append(first, len(who))))
+
+
+def _positive(name: str, what: str, value: float) -> float:
+    if what in ("most", "months"):
+        fine, least = value >= 0.0, "at least 0"
+    else:
+        fine, least = 0.0 < value < math.inf, "above 0 and finite"
+    if not fine:
+        raise ValueError(f"{name!r}: {what} is {value}; it must be {least}")
+    return value
