@@ -124,6 +124,33 @@ def test_attributes_that_are_given_open_what_they_would_close():
     assert stays_of(program, 10, attributes=given).left_months.tolist() == [5.0, 2.0] * 5
 
 
+def test_an_alarm_that_two_states_share_keeps_its_luck():
+    """In the first state it has no date, and is drawn all the same; in the second it is the next one."""
+
+    def visit(schedule: Schedule) -> Visit:
+        return Visit("scan", schedule, to="end", probability=0.3)
+
+    made = Pathway(
+        "example",
+        "a",
+        (
+            State("a", (visit(Schedule("none", "never")), Delay(2.0, to="b", name="on"))),
+            State("b", (visit(Schedule("some", 3.0)),)),
+            END,
+        ),
+    )
+    program = compile_pathway(made, {"never": inf})
+    assert same_bits(stays_of(program), stays_of(all_open(program)))
+
+
+def test_a_program_keeps_the_values_it_was_compiled_with():
+    values = {"wait": 5.0}
+    exits = (Delay("wait", to="end", name="over"),)
+    program = compile_pathway(Pathway("example", "s", (State("s", exits), END), attributes={"x": 0.0}), values)
+    values["wait"] = 9.0
+    assert set(stays_of(program, 2, attributes=pd.DataFrame({"x": [1.0, 2.0]})).left_months) == {5.0}
+
+
 # --- what is closed ---------------------------------------------------------------------------------------------------
 
 
@@ -155,6 +182,7 @@ AT_LAST = Delay(99.0, to="end", name="at last")
         (Visit("x", Schedule("s", (("until", inf), (inf, 3.0))), to="end"), (), True),
         (Visit("x", Schedule("s", 3.0), to="end", probability="rate"), [("rate", 0.0)], False),
         (Visit("x", Schedule("s", 3.0), to="end", probability="rate"), [("rate", 1.0)], True),
+        (Visit("x", Schedule("s", "interval"), to="end", probability=0.5), [("interval", inf)], True),
     ],
 )
 def test_an_exit_is_closed_if_nobody_can_take_it(exit, telling, is_open: bool):

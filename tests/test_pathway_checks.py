@@ -106,6 +106,14 @@ NAMES = {
     ),
     "a start that is no state": (lambda: pathway(start="nowhere"), "start 'nowhere' is not a state"),
     "a final start": (lambda: pathway(start="end"), "start 'end' is final: nothing would happen"),
+    "an attribute that reads a later one": (
+        lambda: pathway(START, attributes={"a": Linear({"b": 1.0}), "b": 1.0}),
+        "attribute 'a' reads 'b', which has no value yet: declare that one before it",
+    ),
+    "a grade that is shifted by itself": (
+        lambda: pathway(START, attributes={"a": Ordered((0.5,), {"a": 1.0})}),
+        "attribute 'a' reads 'a', which has no value yet: declare that one before it",
+    ),
     "an epoch twice": (lambda: pathway(epochs=(Epoch("e"), Epoch("e", True))), "epoch 'e' is declared 2 times"),
     "an epoch called entry": (lambda: pathway(epochs=(Epoch("entry"),)), "an epoch may not be called 'entry'"),
     "a law without a name": (
@@ -686,6 +694,21 @@ NUMBERS = {"zero": 0.0, "one": 1.0, "two": 2.0, "minus one": -1.0, "nan": nan, "
 def test_refused_when_the_numbers_are_known(name: str):
     made, expected = VALUES[name]
     assert [told(problem) for problem in refused(lambda: compile_pathway(made, NUMBERS))] == [told(expected)]
+
+
+@pytest.mark.parametrize("amount", [inf, -inf, nan])
+def test_coefficients_are_finite_even_where_nobody_can_meet_them(amount: float):
+    growth = Hazard("growth", "law", to="end", when="x", scaled_by={"x": "a"}, accelerated_by={"y": "a"})
+    arms = (Arm("end", 0.5, shifted_by={"x": "a"}), Arm("end", REST, "other"))
+    states = (State("start", (growth, to("choice"), DEATH)), branch(*arms))
+    made = pathway(*states, attributes={"x": 0.0, "y": Linear({"x": "a"})})
+    found = refused(lambda: compile_pathway(made, {"a": amount}))
+    assert found == (
+        f"at the start: the coefficient of 'x' is {amount}, and must be finite",
+        f"{EXIT} 'growth': the coefficient of 'x' is {amount}, and must be finite",
+        f"{EXIT} 'growth': the coefficient of 'y' is {amount}, and must be finite",
+        f"state 'choice', arm 'end': the coefficient of 'x' is {amount}, and must be finite",
+    )
 
 
 def test_all_problems_with_numbers_are_told_at_once():

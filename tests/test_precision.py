@@ -69,6 +69,13 @@ def test_a_run_ends_where_it_may_not_go_on(scenario: Scenario):
     assert "1e-06 was asked for and not reached with the patients allowed" in reached.sentence()
 
 
+def test_a_run_does_not_go_back(scenario: Scenario):
+    run = Run(scenario)
+    run.up_to(2_000)
+    with pytest.raises(ValueError, match="a run of 2,000 patients cannot go back to 1,000"):
+        run.up_to(1_000)
+
+
 @pytest.mark.usefixtures("small_pilot")
 def test_of_one_strategy_the_outcome_itself_is_precise(scenario: Scenario):
     alone = replace(scenario, strategies=scenario.strategies[:1])
@@ -84,6 +91,16 @@ def test_an_error_that_few_cannot_tell_is_told_by_more(scenario: Scenario, monke
     monkeypatch.setattr(precision_module, "PILOT", 300)
     with pytest.raises(InputError, match="cannot be told"):
         run_until(Run(scenario), Precision(HEADLINE, 0.5), 300)
+
+
+@pytest.mark.usefixtures("small_pilot")
+def test_what_happened_to_none_of_a_few_is_not_precise(scenario: Scenario, monkeypatch: pytest.MonkeyPatch):
+    """Nobody leaves the strategies apart by what never happens: more are asked before that is believed."""
+    monkeypatch.setattr(precision_module, "ENOUGH_TO_TELL", 15_000)
+    same = replace(scenario, strategies=(scenario.strategies[0], replace(scenario.strategies[0], name="twin")))
+    reached = run_until(Run(same), Precision(HEADLINE, 1e-9), MOST)
+    assert reached.error == 0.0
+    assert reached.patients == 20_000
 
 
 def test_more_patients_are_taken_than_a_share_of_them_needs(scenario: Scenario, monkeypatch: pytest.MonkeyPatch):

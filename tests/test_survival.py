@@ -159,6 +159,31 @@ def test_intervals_hold_as_often_as_they_say():
         assert abs(np.std(scores) - 1.0) < 4.0 / math.sqrt(2.0 * REPLICATES) + 0.03
 
 
+@pytest.mark.parametrize("n", range(2, 200, 2))
+def test_a_median_is_where_survival_is_one_half_whatever_the_rounding(n: int):
+    assert kaplan_meier(np.arange(1.0, n + 1.0), np.ones(n)).median()[0] == n / 2
+
+
+@quick
+@given(people(), st.integers(0, 2**32 - 1))
+def test_weights_need_not_be_whole_and_nobody_counts_for_nothing(
+    given_people: tuple[np.ndarray, np.ndarray], seed: int
+):
+    times, causes = given_people
+    weights = np.random.default_rng(seed).random(len(times)) + 0.01
+    curve = kaplan_meier(times, np.ones(len(times)), weights)
+    assert curve.survival[-1] == 0.0
+    assert (np.diff(curve.survival) < 0.0).all()
+    assert curve.at(99.0).value == 0.0
+    more = [np.append(x, [y, y]) for x, y in ((times, 30.0), (causes, 1), (weights, 0.0))]
+    for one, other in (
+        (kaplan_meier(times, causes > 0, weights), kaplan_meier(more[0], more[1] > 0, more[2])),
+        (aalen_johansen(times, causes, weights), aalen_johansen(*more)),
+    ):
+        for name in vars(one):
+            assert np.array_equal(getattr(one, name), getattr(other, name)), name
+
+
 def test_a_hazard_ratio_that_changes_is_seen_by_period():
     """Hazards equal for a year, then half: ratios of 1 and 0.5."""
     random = np.random.default_rng(5)
@@ -185,6 +210,12 @@ def test_beyond_follow_up_nothing_is_told():
     everybody = kaplan_meier([1.0, 2.0], [1, 1])
     assert everybody.at(50.0).value == 0.0
     assert everybody.restricted_mean(50.0)[0] == 1.5
+    assert math.isnan(kaplan_meier([1.0, 2.0], [0, 0]).at(50.0).value)
+    assert kaplan_meier([0.0, 2.0], [1, 1], entered=[0.0, 0.0]).survival.tolist() == [0.5, 0.0]
+    incidence = aalen_johansen([1.0, 2.0, 3.0], [1, 2, 0])
+    assert incidence.at(1, 3.0)[0] == pytest.approx(1 / 3)
+    assert math.isnan(incidence.at(1, 3.5)[0])
+    assert aalen_johansen([1.0, 2.0], [1, 2]).at(2, 50.0)[0] == pytest.approx(0.5)
     nobody = kaplan_meier([1.0, 2.0], [0, 0])
     assert nobody.median() == (math.inf, math.inf, math.inf)
     assert nobody.restricted_mean(2.0) == (2.0, 0.0)
@@ -199,6 +230,10 @@ def test_beyond_follow_up_nothing_is_told():
         (lambda: kaplan_meier([1, math.nan], [1, 1]), "months must be at least 0 and finite"),
         (lambda: kaplan_meier([1, 2], [1, 1], weights=[1, -1]), "weights must be at least 0 and finite"),
         (lambda: kaplan_meier([1, 2], [1, 1], entered=[0, 3]), "person 1 leaves at 2 and comes at 3 months"),
+        (lambda: kaplan_meier([1, 2], [1, math.nan]), "events must be told of everybody"),
+        (lambda: kaplan_meier([1, 2], [1, 1], weights=[0, 0]), "there is nobody: all weights are 0"),
+        (lambda: kaplan_meier([1, 2], [1, 1]).restricted_mean(-1.0), "the mean is restricted to -1.0 months"),
+        (lambda: aalen_johansen([1, 2], [1, 0]).at(2, 1.0), "there is no cause 2; causes are 1 to 1"),
         (lambda: aalen_johansen([1, 2], [1, 0.5]), "a cause is 0 (censored), 1, 2"),
         (lambda: ratios_by_period(*[np.ones(2)] * 4, [5.0, 3.0]), "cuts must rise from above 0; they are [5.0, 3.0]"),
     ],

@@ -218,6 +218,22 @@ def test_beginning_in_a_state_is_coming_into_it():
     assert found.lost["operation"][PLAIN, -1].sum() == 2.0
 
 
+def test_an_exit_in_place_and_a_way_back_are_no_new_entry():
+    stays = record(
+        (0, "therapy", 0.0, 1.0, "therapy", "session", 0),
+        (0, "therapy", 1.0, 3.0, "operation", "operated", 0),
+        (0, "operation", 3.0, 3.0, "therapy", "operated", 0),
+        (0, "therapy", 3.0, 4.0, "therapy", "died", 0),
+        (0, "therapy", 4.0, 5.0, "dead", "died", 0),
+    )
+    rules = replace(
+        RULES, items=(PerEvent(name="x", category="drug", price=1.0, entering=("therapy",)),), decrements=()
+    )
+    assert counted(stays, rules).used["x"][PLAIN].sum() == 4.0, "the start, and three stays that lead there"
+    in_place = {("therapy", "session"), ("operation", "operated")}
+    assert counted(stays, rules, staying=in_place).used["x"][PLAIN].sum() == 2.0
+
+
 def test_what_is_lost_ends_with_the_patient():
     stays = record((0, "operation", 0.0, 0.0, "watched", "operated", 0), (0, "watched", 0.0, 0.5, "dead", "died", 0))
     assert counted(stays).lost["operation"][PLAIN, -1].sum() == 0.5
@@ -252,6 +268,7 @@ ON_PATHWAY = Rules(
             ended_by=("first liver-directed cycle", "liver-directed cycle"),
             most=3.0,
         ),
+        PerEvent(name="starts", category="drug", price=100.0, entering=("on conversion therapy", "responding")),
         PerEvent(name="resections", category="surgery", price=9000.0, entering=("resection",)),
         PerEvent(
             name="ends", category="end of life", price=2000.0, entering=("dead of cancer",), shown={"operated": True}
@@ -277,6 +294,7 @@ def quantities_of(parts: list) -> Quantities:
         state_names=WHOLE.state_names,
         exit_names=WHOLE.exit_names,
         shown_names=PATHWAY.shown,
+        staying=PATHWAY.staying(),
         horizon_months=240.0,
         discount_costs=0.03,
         discount_effects=0.05,
@@ -323,6 +341,9 @@ def plain_reference(parts: list) -> tuple[dict[str, float], float, float]:
             if by in ("first liver-directed cycle", "liver-directed cycle"):
                 times["sessions"] = times.get("sessions", 0) + 1
                 units["sessions"] += 1.03 ** (-left / 12.0) if times["sessions"] <= 3 else 0.0
+            in_place = (here, by) in STAYING
+            if to in ("on conversion therapy", "responding") and not in_place:
+                units["starts"] += 1.03 ** (-left / 12.0)
             if to == "resection":
                 units["resections"] += 1.03 ** (-left / 12.0)
                 for until in qalys:
@@ -333,6 +354,13 @@ def plain_reference(parts: list) -> tuple[dict[str, float], float, float]:
     return units, qalys[240.0], qalys[240.0] - qalys[60.0]
 
 
+STAYING = {
+    (state.name, part.name)
+    for state in PATHWAY.states
+    for exit in PATHWAY.exits_of(state)
+    for part in getattr(exit, "arms", (exit,))
+    if getattr(part, "in_place", False) or part.to == "back"
+}
 FIELDS = ("patient", "state", "entered_months", "left_months", "next_state", "ended_by", "shown")
 
 
@@ -351,6 +379,11 @@ def test_the_pathway_is_priced_as_row_by_row():
     total = sum(found.category(category).value for category in found.categories)
     assert found.cost().value == pytest.approx(total, rel=1e-13)
     assert found.cost().mc_se > 0.0
+
+
+def test_an_error_is_not_told_where_a_group_is_empty():
+    assert math.isnan(priced(FIVE).cost().mc_se)
+    assert priced(FIVE).cost().remark == "99 of 100 groups are empty, so no standard error"
 
 
 def test_chunks_change_no_bit():
@@ -390,6 +423,16 @@ def test_equal_strategies_differ_by_exactly_nothing():
         (lambda: counted(FIVE, discount_costs=-0.01), "the discount rate is -0.01 a year"),
         (lambda: counted(FIVE, discount_effects=math.inf), "the discount rate is inf a year"),
         (lambda: counted(FIVE, values={**VALUES, "ct.interval": 0.0}), "'CT': interval_months is 0.0"),
+        (lambda: counted(FIVE, horizon_months=17.0), "a stay ends after the horizon of 17 months"),
+        (
+            lambda: counted(FIVE).add(FIVE, 0, 1),
+            "chunks come in order and begin at a multiple of 1000; patient 0 does not",
+        ),
+        (
+            lambda: counted(FIVE, replace(RULES, items=(replace(RULES.items[1], most=2.5),))),
+            "'TACE': most is 2.5; it must be a whole number of 0 or more",
+        ),
+        (lambda: costs_and_effects({"a": priced(FIVE), "b": priced(FIVE, discount_costs=0.0)}), "can be compared only"),
         (lambda: counted(FIVE, patients=2), "not the stays of the 2 patients from 0 on"),
         (lambda: valued(counted(FIVE), {**VALUES, "drug": -1.0}), "'drug': the price is -1.0"),
         (lambda: valued(counted(FIVE), {**VALUES, "utility.well": 1.01}), "'otherwise alive': the utility is 1.01"),

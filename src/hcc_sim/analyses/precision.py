@@ -18,7 +18,7 @@ AT_MOST_TIMES = 10
 """So many times as many patients at once: an error is itself known to some percent only."""
 
 ENOUGH_TO_TELL = 100_000
-"""Patients from whom an error can be told, if it ever can: some have what fewer lack."""
+"""Patients from whom an error can be told, if it ever can: what happens to none of a few has no error, or one of 0."""
 
 MARGIN = 1.02
 """More patients than the error so far asks for, so that one more round is rarely needed."""
@@ -65,12 +65,13 @@ def run_until(run: Run, precision: Precision, most: int) -> Reached:
     while True:
         population = primary_population(run.tallies)
         error = _largest_error(estimates_of(run.tallies), population, precision.outcome)
-        if math.isnan(error) and run.patients >= min(ENOUGH_TO_TELL, most):
+        many = run.patients >= min(ENOUGH_TO_TELL, most)
+        if math.isnan(error) and many:
             told = f"the error of '{precision.outcome}' cannot be told: its value is not known under every strategy"
             raise InputError(Problem("--precision", None, "", told))
-        if error <= precision.error or run.patients >= most:
+        if (error <= precision.error and (error > 0.0 or many)) or run.patients >= most:
             return Reached(precision, population, error, run.patients)
-        needed = math.inf if math.isnan(error) else MARGIN * run.patients * (error / precision.error) ** 2
+        needed = math.inf if not error > 0.0 else MARGIN * run.patients * (error / precision.error) ** 2
         needed = min(max(needed, run.patients + BLOCK), AT_MOST_TIMES * run.patients)
         run.up_to(min(math.ceil(needed / BLOCK) * BLOCK, most))
 

@@ -69,7 +69,13 @@ class Run:
         }
 
     def up_to(self, patients: int) -> None:
-        """Simulate all strategies up to so many patients; a run that goes on must have a multiple of 1,000 so far."""
+        """Simulate all strategies up to so many patients; a run that goes on must have a multiple of 1,000 so far.
+
+        Raises:
+            ValueError: fewer than it has.
+        """
+        if patients < self.patients:
+            raise ValueError(f"a run of {self.patients:,} patients cannot go back to {patients:,}")
         for name, program in self._programs.items():
             further = chunks_of(
                 self.scenario, program, patients, first=self.patients, chunk=self._chunk, threads=self._threads

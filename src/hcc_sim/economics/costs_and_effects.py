@@ -52,12 +52,13 @@ class CostsAndEffects:
             raise ValueError(f"named twice: {', '.join(map(repr, twice))}")
         object.__setattr__(self, "strategies", names)
         for what, given in (("costs", costs), ("effects", effects)):
-            values = np.atleast_2d(np.asarray(given, dtype=np.float64))
+            values = np.atleast_2d(np.array(given, dtype=np.float64))
             if values.ndim != 2 or values.shape[1] != len(names) or not len(values):
                 raise ValueError(f"{what} have the shape {values.shape}; they need (draws, {len(names)})")
             if (wrong := np.argwhere(~np.isfinite(values))).size:
                 draw, place = wrong[0]
                 raise ValueError(f"{what} of {names[place]!r} in draw {draw} are {values[draw, place]}")
+            values.setflags(write=False)
             object.__setattr__(self, what, values)
         if self.costs.shape != self.effects.shape:
             raise ValueError(f"{len(self.costs)} draws of costs and {len(self.effects)} of effects")

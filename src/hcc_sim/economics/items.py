@@ -71,7 +71,8 @@ class PerCycle(_While):
 class PerEvent(_Item):
     """Priced each time that a stay ends by one of `ended_by`, or leads into one of `entering`, if `shown` held in it.
 
-    Beginning in a state is coming into it.  Of all times of a patient the first `most` count.
+    Beginning in a state is coming into it; an exit in place, or an arm that leads back, is not.  Of all times of a
+    patient the first `most` count.
     """
 
     ended_by: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ that no chunking changes a bit.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,7 @@ class Quantities:
         state_names: Sequence[str],
         exit_names: Sequence[str],
         shown_names: Sequence[str],
+        staying: Collection[tuple[str, str]] = (),
         horizon_months: float,
         discount_costs: float,
         discount_effects: float,
@@ -59,6 +60,7 @@ class Quantities:
             state_names: as stays number them.
             exit_names: as stays number them.
             shown_names: attributes that stays show, by bit.
+            staying: state and exit of the stays after which nobody enters anew (`Pathway.staying`).
             horizon_months: of the run.
             discount_costs: annual rate.
             discount_effects: annual rate.
@@ -76,7 +78,9 @@ class Quantities:
         shape = (2, len(self.until_months), GROUPS)
         self.lived = {health.name: np.zeros(shape) for health in rules.health}
         self.lost = {decrement.name: np.zeros(shape) for decrement in rules.decrements}
-        self._names = _Names(state_names, exit_names, shown_names)
+        asked = {name for one in (*rules.items, *rules.health) for name in getattr(one, "shown", {})}
+        self._names = _Names(state_names, exit_names, shown_names, asked, staying)
+        self._next_patient: int | None = None
         self._numbers = {
             (one.name, what): _positive(one.name, what, number(getattr(one, what), values))
             for one in (*rules.items, *rules.decrements)
@@ -91,18 +95,27 @@ class Quantities:
         }
 
     def add(self, stays: Stays, first_patient: int, patients: int) -> None:
-        """Count the stays of `patients` patients from `first_patient` on, a multiple of 1,000: all of theirs, in order.
+        """Count the stays of `patients` patients from `first_patient` on: all of theirs, in order.
+
+        Chunks come in order without gaps, each beginning at a multiple of 1,000.
 
         Raises:
-            ValueError: not the stays of those patients.
+            ValueError: they do not, a patient has no stay, a stay ends after the horizon.
         """
+        if first_patient % BLOCK or self._next_patient not in (None, first_patient):
+            raise ValueError(
+                f"chunks come in order and begin at a multiple of {BLOCK}; patient {first_patient} does not"
+            )
         local = (stays.patient - np.uint64(first_patient)).astype(np.int64)
         firsts = np.flatnonzero(np.diff(local, prepend=-1))
-        if first_patient % BLOCK or not np.array_equal(local[firsts], np.arange(patients)):
+        if patients < 1 or not np.array_equal(local[firsts], np.arange(patients)):
             raise ValueError(
                 f"not the stays of the {patients} patients from {first_patient} on, each with at least one"
             )
-        chunk = _Chunk(stays, local, firsts, patients, self._names.code(stays))
+        if not stays.left_months.max() <= self.horizon_months:
+            raise ValueError(f"a stay ends after the horizon of {self.horizon_months:g} months, or at no time at all")
+        self._next_patient = first_patient + patients
+        chunk = _Chunk(stays, local, firsts, patients, self._names)
         self.members += np.bincount(np.arange(patients) % GROUPS, minlength=GROUPS)
         self._add_times(chunk)
         for item in self.rules.items:
@@ -192,14 +205,34 @@ class Quantities:
 class _Names:
     """Positions behind names, and a code for each state with each set of attributes shown."""
 
-    def __init__(self, states: Sequence[str], exits: Sequence[str], shown: Sequence[str]) -> None:
-        self.states, self.exits, self.shown = list(states), list(exits), list(shown)
+    def __init__(
+        self,
+        states: Sequence[str],
+        exits: Sequence[str],
+        shown: Sequence[str],
+        asked: Collection[str],
+        staying: Collection[tuple[str, str]],
+    ) -> None:
+        among(list(shown), asked, "attribute that stays show")
+        self.states, self.exits = list(states), list(exits)
+        self.shown = [name for name in shown if name in asked]
+        self._bits = [list(shown).index(name) for name in self.shown]
         self.sets = 1 << len(self.shown)
         self.codes = len(self.states) * self.sets
+        self._staying = np.zeros((len(self.states), len(self.exits) + 1), np.bool_)
+        for state, exit in staying:
+            self._staying[self.states.index(state), self.exits.index(exit)] = True
 
     def code(self, stays: Stays) -> Integers:
         """Of each stay."""
-        return stays.state.astype(np.int64) * self.sets + stays.shown
+        code = stays.state.astype(np.int64) * self.sets
+        for place, bit in enumerate(self._bits):
+            code += ((stays.shown >> bit) & 1).astype(np.int64) << place
+        return code
+
+    def stays_on(self, stays: Stays) -> Bools:
+        """Whether nobody enters a state anew as a stay ends."""
+        return np.asarray(self._staying[stays.state, stays.ended_by])
 
     def where(self, states: Sequence[str]) -> Bools:
         """(codes,) those of the states; all if none is named."""
@@ -209,7 +242,6 @@ class _Names:
     def holds(self, shown: Mapping[str, bool]) -> Bools:
         """(codes,) those with these truths."""
         found = np.ones(self.sets, np.bool_)
-        among(self.shown, shown, "attribute that stays show")
         for name, truth in shown.items():
             found &= ((np.arange(self.sets) >> self.shown.index(name)) & 1).astype(np.bool_) == truth
         return np.tile(found, len(self.states))
@@ -224,8 +256,9 @@ class _Names:
 class _Chunk:
     """The stays of consecutive patients, numbered from 0."""
 
-    def __init__(self, stays: Stays, patient: Integers, firsts: Integers, patients: int, code: Integers) -> None:
-        self.patient, self.firsts, self.code = patient, firsts, code
+    def __init__(self, stays: Stays, patient: Integers, firsts: Integers, patients: int, names: _Names) -> None:
+        self.patient, self.firsts, self.code = patient, firsts, names.code(stays)
+        self.stays_on = names.stays_on(stays)
         self.entered, self.left = stays.entered_months, stays.left_months
         self.state, self.next_state, self.ended_by = stays.state, stays.next_state, stays.ended_by
         self.timed = np.flatnonzero(self.left > self.entered)
@@ -245,7 +278,7 @@ class _Chunk:
         """Who has an event, when, and in which row, in order of patient and time."""
         states, exits = ends
         started = self.firsts[states[self.state[self.firsts]]]
-        ended = np.flatnonzero(states[self.next_state] | exits[self.ended_by])
+        ended = np.flatnonzero((states[self.next_state] & ~self.stays_on) | exits[self.ended_by])
         rows = np.concatenate((started, ended))
         when = np.concatenate((self.entered[started], self.left[ended]))
         order = np.argsort(self.patient[rows], kind="stable")  # who begins there does so before anything ends
@@ -266,7 +299,9 @@ def _before(who: Integers, count: Floats) -> Floats:
 
 
 def _positive(name: str, what: str, value: float) -> float:
-    if what in ("most", "months"):
+    if what == "most":
+        fine, least = value >= 0.0 and (value == math.inf or value.is_integer()), "a whole number of 0 or more"
+    elif what == "months":
         fine, least = value >= 0.0, "at least 0"
     else:
         fine, least = 0.0 < value < math.inf, "above 0 and finite"

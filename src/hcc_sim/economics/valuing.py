@@ -16,7 +16,7 @@ from hcc_sim.economics.costs_and_effects import CostsAndEffects
 from hcc_sim.economics.discounting import MONTHS_A_YEAR
 from hcc_sim.economics.items import CATEGORIES, Rules
 from hcc_sim.economics.quantities import DISCOUNTED, PLAIN, Quantities
-from hcc_sim.outcomes.estimates import Estimate, whole_and_without
+from hcc_sim.outcomes.estimates import Estimate, estimate_of, whole_and_without
 from hcc_sim.outcomes.hcc import EVERYBODY
 from hcc_sim.pathway.model import number
 
@@ -39,6 +39,8 @@ class Valued:
         until_months: K times; the last is the horizon.
         qalys: (2, K, 101) up to each of these times, plain and discounted.
         life_years: the same.
+        members: (100,) patients of each group.
+        rates: annual discount rates of costs and of effects.
     """
 
     rules: Rules
@@ -48,6 +50,8 @@ class Valued:
     until_months: tuple[float, ...]
     qalys: Floats
     life_years: Floats
+    members: NDArray[np.int64]
+    rates: tuple[float, float]
 
     def item(self, name: str, kind: int = DISCOUNTED) -> Estimate:
         """What an item costs.
@@ -74,11 +78,11 @@ class Valued:
 
     def qaly(self, kind: int = DISCOUNTED) -> Estimate:
         """QALYs up to the horizon."""
-        return _estimate("QALYs", kind, "QALY", self.qalys[kind, -1])
+        return self._estimate("QALYs", kind, "QALY", self.qalys[kind, -1])
 
     def life_year(self, kind: int = DISCOUNTED) -> Estimate:
         """Life years up to the horizon."""
-        return _estimate("life years", kind, "years", self.life_years[kind, -1])
+        return self._estimate("life years", kind, "years", self.life_years[kind, -1])
 
     def estimates(self) -> Iterator[Estimate]:
         """Totals, costs by category, and QALYs that lie past each of the times before the horizon."""
@@ -89,7 +93,7 @@ class Valued:
             yield self.life_year(kind)
             for until, qalys in zip(self.until_months[:-1], self.qalys[kind], strict=False):
                 after = self.qalys[kind, -1] - qalys
-                yield _estimate(f"QALYs past {until / MONTHS_A_YEAR:g} years", kind, "QALY", after)
+                yield self._estimate(f"QALYs past {until / MONTHS_A_YEAR:g} years", kind, "QALY", after)
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -100,11 +104,10 @@ class Valued:
     def _money(self, outcome: str, kind: int, names: Iterable[str]) -> Estimate:
         nothing = np.zeros_like(self.qalys[kind, -1])
         values = sum((self.prices[name] * self.used[name][kind] for name in names), start=nothing)
-        return _estimate(outcome, kind, self.currency, values)
+        return self._estimate(outcome, kind, self.currency, values)
 
-
-def _estimate(outcome: str, kind: int, unit: str, values: Floats) -> Estimate:
-    return Estimate(EVERYBODY, f"{outcome} ({KINDS[kind]})", unit, values)
+    def _estimate(self, outcome: str, kind: int, unit: str, values: Floats) -> Estimate:
+        return estimate_of(EVERYBODY, f"{outcome} ({KINDS[kind]})", unit, values, self.members)
 
 
 def valued(quantities: Quantities, values: Mapping[str, float], currency: str = "") -> Valued:
@@ -139,12 +142,21 @@ def valued(quantities: Quantities, values: Mapping[str, float], currency: str = 
         quantities.until_months,
         mean(np.asarray(weighted) / MONTHS_A_YEAR),
         mean(months / MONTHS_A_YEAR),
+        quantities.members.copy(),
+        (quantities.rate_of_costs, quantities.rate_of_effects),
     )
 
 
 def costs_and_effects(strategies: Mapping[str, Valued]) -> CostsAndEffects:
-    """The base case of all strategies as a table of one draw: discounted costs and QALYs."""
+    """The base case of all strategies as a table of one draw: discounted costs and QALYs.
+
+    Raises:
+        ValueError: no strategy; strategies that differ in currency, discount rates, horizon or number of patients.
+    """
     found = strategies.values()
+    of = {(one.currency, one.rates, one.until_months, one.members.tobytes()) for one in found}
+    if len(of) > 1:
+        raise ValueError("strategies can be compared only in one currency, with equal rates, horizon and patients")
     currency = next(iter(found)).currency if strategies else ""
     return CostsAndEffects(
         tuple(strategies), [one.cost().value for one in found], [one.qaly().value for one in found], currency

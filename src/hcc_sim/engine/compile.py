@@ -6,10 +6,12 @@ laws are equal.  It is kept, and filled with numbers for each set of values.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from itertools import chain, repeat
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -105,7 +107,7 @@ def compile_pathway(pathway: Pathway, values: Values, given: Iterable[str] = ())
         raise PathwayError(pathway.title, problems)
     return Program(
         pathway,
-        values,
+        MappingProxyType(dict(values)),
         form.filled(values),
         form.newborn,
         table,
@@ -360,6 +362,7 @@ class _Compiler:
         row[t.A_NAME] = self.exit_names.index(arm.name)
         row[t.A_TO] = t.NONE if arm.to == BACK else self.state_place[arm.to]
         row[t.A_WHEN], row[t.A_WHEN_END] = self._condition(condition(arm.when), columns)
+        self._coefficients(arm.shifted_by, where)
         row[t.A_SHIFT], row[t.A_SHIFT_END] = self._append(self._terms(arm.shifted_by, columns))
         row[t.A_DOES], row[t.A_DOES_END] = self._actions(arm.does, where)
         row[t.A_WEIGHT] = np.nan if arm.weight == REST else self._number(arm.weight)
@@ -401,6 +404,7 @@ class _Compiler:
         row[t.X_EVENT] = self.event_place[exit.event]
         row[t.X_LAW], row[t.X_LAW_END] = self._append([[self.law_position[name]] for name in _laws(exit)])
         row[t.X_LAW_BY] = t.NONE if exit.law_by is None else columns.of(self.attribute[exit.law_by])
+        self._coefficients({**exit.scaled_by, **exit.accelerated_by}, where)
         scale = self._terms(exit.scaled_by, columns)
         for attribute, amount in exit.hazard_ratios.items():
             told = partial("{}: the hazard ratio {!r} is {}, and must be above 0 and finite".format, where, amount)
@@ -448,6 +452,12 @@ class _Compiler:
             places = {name: columns.of(place) for name, place in places.items()}
         return [[places[name], self._number(amount)] for name, amount in given.items()]
 
+    def _coefficients(self, given: Mapping[str, Amount], where: str) -> None:
+        """Check those that roads leave out, too."""
+        for name, amount in given.items():
+            told = partial("{}: the coefficient of {!r} is {}, and must be finite".format, where, name)
+            self._checked(amount, math.isfinite, told)
+
     def _actions(self, given: Iterable[Action], where: str) -> Range:
         rows = [(self._action(action, where), self.roads.matters(action)) for action in given]
         return self._append([row for row, matters in rows if matters])
@@ -484,6 +494,7 @@ class _Compiler:
                 row[t.C_VALUE], row[t.C_A] = t.BERNOULLI, self._probability(value.probability, where)
             case Ordered():
                 row[t.C_VALUE], row[t.C_A] = t.ORDERED, float(value.lowest)
+                self._coefficients(value.shifted_by, where)
                 row[t.C_TERMS], row[t.C_TERMS_END] = self._append(self._terms(value.shifted_by))
                 for share in value.onward:
                     self._probability(share, where)
@@ -498,6 +509,7 @@ class _Compiler:
                 row[t.C_REFERENCE] = self._clock(value.clock)
                 row[t.C_A] = 0.0 if value.exceeds is None else self._number(value.exceeds)
             case Linear():
+                self._coefficients(value.terms, where)
                 row[t.C_VALUE], row[t.C_A] = t.LINEAR, self._number(value.constant)
                 row[t.C_TERMS], row[t.C_TERMS_END] = self._append(self._terms(value.terms))
             case _:

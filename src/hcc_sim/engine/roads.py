@@ -87,8 +87,11 @@ class Roads:
             case Service():
                 happens = self._known(part.wait_months) != math.inf
             case Visit():
-                dates = any(self._known(interval) != math.inf for _, interval in part.schedule.pieces())
-                happens = dates and (part.probability is None or self._known(part.probability) != 0.0)
+                # An alarm is drawn even where it has no date, and the next one elsewhere would be another.
+                if part.probability is None:
+                    happens = any(self._known(interval) != math.inf for _, interval in part.schedule.pieces())
+                else:
+                    happens = self._known(part.probability) != 0.0
             case Arm():
                 happens = self._known(part.weight) != 0.0
         return happens and self.may_hold(part)

@@ -148,7 +148,7 @@ def _of(population: Population, tally: Tally) -> Iterator[Estimate]:
     for share in reported_for(population, tally.definitions.shares):
         at_risk = tally.at_risk[name, share.name]
         part = _ratio(whole_and_without(tally.happened[name, share.name]), whole_and_without(at_risk))
-        yield _estimate(name, share.name, "share", part, at_risk)
+        yield estimate_of(name, share.name, "share", part, at_risk)
     for time in reported_for(population, tally.definitions.times):
         for r in restrictions:
             yield _mean(tally, name, time.name, f"{time.name}: to {r:g} months", r)
@@ -158,7 +158,7 @@ def _mean(tally: Tally, population: str, what: str, outcome: str, restriction: f
     """Mean months until an endpoint, or in states, within the restriction."""
     groups = tally.members[population]
     months = tally.months[population, what, restriction]
-    return _estimate(
+    return estimate_of(
         population, outcome, "months", _ratio(whole_and_without(months), whole_and_without(groups)), groups
     )
 
@@ -170,7 +170,7 @@ def _from_curve(population: Population, endpoint: Endpoint, tally: Tally) -> Ite
     grid = tally.grid_months[:known]
     groups = tally.members[population.name]
     median = _median(free, groups, grid)
-    yield _estimate(
+    yield estimate_of(
         population.name, f"{endpoint.name}: median", "months", median, groups, "survival stays above one half"
     )
     for landmark in tally.landmarks_months:
@@ -180,7 +180,7 @@ def _from_curve(population: Population, endpoint: Endpoint, tally: Tally) -> Ite
         part = (landmark - grid[day - 1]) / (grid[day] - grid[day - 1])
         before, after = whole_and_without(free[:, day - 1]), whole_and_without(free[:, day])
         at = _ratio(before + part * (after - before), whole_and_without(groups))
-        yield _estimate(population.name, f"{endpoint.name}: at {landmark:g} months", "share", at, groups)
+        yield estimate_of(population.name, f"{endpoint.name}: at {landmark:g} months", "share", at, groups)
 
 
 def _median(free: Integers, groups: Integers, grid: Floats) -> Floats:
@@ -228,7 +228,7 @@ def _left_out(population: Population, tally: Tally) -> list[float]:
     return sorted(landmarks | beyond)
 
 
-def _estimate(
+def estimate_of(
     population: str, outcome: str, unit: str, values: Floats, groups: Integers, if_missing: str = ""
 ) -> Estimate:
     """An estimate whose error is left out if a group is empty, with the reason of what is missing."""

@@ -26,6 +26,9 @@ Integers = NDArray[np.int64]
 WITHIN = 1.959963984540054
 """Standard errors from a normal estimate to either end of its 95% interval."""
 
+ROUNDING = 1e-9
+"""Of a share: what may be lost in sums and products."""
+
 CENSORED = 0
 """In place of a cause."""
 
@@ -57,9 +60,7 @@ class Survival:
     def at(self, months: float) -> Told:
         """Survival at a time; NaN beyond everybody's follow-up, where somebody is alive."""
         place = int(np.searchsorted(self.months, months, side="right")) - 1
-        if place < 0:
-            return Told(1.0, 0.0, 1.0, 1.0)
-        s, error = float(self.survival[place]), float(self.error[place])
+        s, error = (1.0, 0.0) if place < 0 else (float(self.survival[place]), float(self.error[place]))
         if months > self.last_months and s > 0.0:
             return Told(math.nan, math.nan, math.nan, math.nan)
         return Told(s, error, *_interval(s, error))
@@ -81,8 +82,10 @@ class Survival:
         The area under the curve; its variance is the sum over steps of (area from the step on)^2 d / (n (n - d)).
 
         Raises:
-            ValueError: a time beyond everybody's follow-up, where somebody is alive.
+            ValueError: a time below 0, or beyond everybody's follow-up, where somebody is alive.
         """
+        if not months >= 0.0:
+            raise ValueError(f"the mean is restricted to {months} months; that must be at least 0")
         if months > self.last_months and (not len(self.survival) or self.survival[-1] > 0.0):
             raise ValueError(f"nobody is followed for {months:g} months; the longest is {self.last_months:g}")
         inside = self.months < months
@@ -95,7 +98,7 @@ class Survival:
 
     def _first(self, level: Floats) -> float:
         """The first time at which a level that falls is one half or less."""
-        below = np.flatnonzero(level <= 0.5)
+        below = np.flatnonzero(level <= 0.5 + ROUNDING)
         return float(self.months[below[0]]) if len(below) else math.inf
 
 
@@ -104,16 +107,26 @@ class Incidence:
     """The Aalen-Johansen estimate: the share to whom each cause has happened, with its standard error.
 
     `months` (K,) are the distinct times of events; `share` and `error` (causes, K) hold from each to the next; causes
-    are numbered from 1, so that row c - 1 is that of cause c.
+    are numbered from 1, so that row c - 1 is that of cause c.  `last_months` is when the last person leaves view.
     """
 
     months: Floats
     share: Floats
     error: Floats
+    last_months: float
 
     def at(self, cause: int, months: float) -> tuple[float, float]:
-        """Share and standard error at a time."""
+        """Share and standard error at a time; NaN beyond everybody's follow-up, where somebody has had no event.
+
+        Raises:
+            ValueError: a cause that there is not.
+        """
+        if not 1 <= cause <= len(self.share):
+            raise ValueError(f"there is no cause {cause}; causes are 1 to {len(self.share)}")
         place = int(np.searchsorted(self.months, months, side="right")) - 1
+        had = 0.0 if place < 0 else float(self.share[:, place].sum())
+        if months > self.last_months and had < 1.0 - ROUNDING:
+            return math.nan, math.nan
         return (0.0, 0.0) if place < 0 else (float(self.share[cause - 1, place]), float(self.error[cause - 1, place]))
 
 
@@ -140,13 +153,15 @@ def kaplan_meier(
         ValueError: lengths that differ, nobody, times or weights below 0 or not finite, who leaves before he comes.
     """
     left, weight, came = _checked(months, weights, entered)
-    happened = _same_length(events, left, "events").astype(np.bool_)
-    times, counts = _steps(left, happened, weight)
-    at_risk = _in_view(times, came, left, weight)
+    had = _same_length(events, left, "events")
+    if not np.isfinite(had).all():
+        raise ValueError("events must be told of everybody: true or false, 1 or 0")
+    times, counts = _steps(left, had.astype(np.bool_), weight)
+    at_risk = _at_risk(times, counts, came, left, weight)
     with np.errstate(divide="ignore", invalid="ignore"):
         survival = np.asarray(np.cumprod(1.0 - counts / at_risk), dtype=np.float64)
         error = np.where(survival > 0.0, survival * np.sqrt(np.cumsum(_greenwood(counts, at_risk))), 0.0)
-    return Survival(times, survival, np.asarray(error, np.float64), at_risk, counts, float(left.max()))
+    return Survival(times, survival, np.asarray(error, np.float64), at_risk, counts, _last(left, weight))
 
 
 def numbers_at_risk(
@@ -182,22 +197,23 @@ def aalen_johansen(
     if ((cause < 0) | (cause != np.floor(cause))).any():
         raise ValueError("a cause is 0 (censored), 1, 2 ...")
     times, dead = _steps(left, cause > CENSORED, weight)
-    n = _in_view(times, came, left, weight)
+    n = _at_risk(times, dead, came, left, weight)
     before = np.concatenate(([1.0], np.cumprod(1.0 - dead / n)))[:-1]
     shares, errors = [], []
     for one in range(1, int(cause.max(initial=1)) + 1):
-        mine = cause == one
+        mine = (cause == one) & (weight > 0.0)
         d = np.bincount(np.searchsorted(times, left[mine]), weight[mine], len(times)).astype(np.float64)
         share = np.cumsum(before * d / n)
         shares.append(share)
         errors.append(np.sqrt(np.maximum(_variances(share, before, d, dead, n), 0.0)))
-    return Incidence(times, np.array(shares), np.array(errors))
+    return Incidence(times, np.array(shares), np.array(errors), _last(left, weight))
 
 
 def ratios_by_period(
     months: Floats, events: NDArray[np.bool_], versus_months: Floats, versus_events: NDArray[np.bool_], cuts: ArrayLike
 ) -> list[Period]:
-    """How a hazard ratio changes: in each period between cuts (and after the last), of those who reach it.
+    """How a hazard ratio changes: in each period between cuts (and after the last), of those still in view after its
+    beginning.  Who has an event, or is censored, at time 0 belongs to none.
 
     Raises:
         ValueError: cuts that do not rise from above 0.
@@ -247,8 +263,19 @@ def _interval(s: float, error: float) -> tuple[float, float]:
 
 def _steps(left: Floats, happened: NDArray[np.bool_], weight: Floats) -> tuple[Floats, Floats]:
     """Distinct times of events, and how many people have theirs at each."""
+    happened = happened & (weight > 0.0)
     times, place = np.unique(left[happened], return_inverse=True)
     return times, np.bincount(place, weight[happened], len(times)).astype(np.float64)
+
+
+def _at_risk(times: Floats, counts: Floats, came: Floats, left: Floats, weight: Floats) -> Floats:
+    """How many are in view just before each time: exactly those who have the event, where these are all."""
+    in_view = _in_view(times, came, left, weight)
+    return np.where(np.abs(in_view - counts) <= ROUNDING * np.sum(weight), counts, in_view)
+
+
+def _last(left: Floats, weight: Floats) -> float:
+    return float(left[weight > 0.0].max())
 
 
 def _in_view(times: Floats, came: Floats, left: Floats, weight: Floats) -> Floats:
@@ -260,7 +287,9 @@ def _in_view(times: Floats, came: Floats, left: Floats, weight: Floats) -> Float
         return np.asarray(summed[np.searchsorted(moments[order], times, side=side)])  # type: ignore[call-overload]
 
     here = before(came, "left") + np.sum(weight[came == 0.0]) * (times == 0.0)
-    return np.asarray(here - before(left, "left"))
+    gone = before(left, "left")
+    in_view = here - gone
+    return np.where(in_view < ROUNDING * here, 0.0, in_view)
 
 
 def _checked(months: ArrayLike, weights: ArrayLike | None, entered: ArrayLike | None) -> tuple[Floats, Floats, Floats]:
@@ -272,8 +301,10 @@ def _checked(months: ArrayLike, weights: ArrayLike | None, entered: ArrayLike | 
     for what, values in (("months", left), ("weights", weight), ("entered", came)):
         if not (np.isfinite(values) & (values >= 0.0)).all():
             raise ValueError(f"{what} must be at least 0 and finite")
-    if (entered is not None) and (came >= left).any():
-        person = int(np.flatnonzero(came >= left)[0])
+    if not (weight > 0.0).any():
+        raise ValueError("there is nobody: all weights are 0")
+    if entered is not None and (wrong := (came >= left) & (came > 0.0)).any():
+        person = int(np.flatnonzero(wrong)[0])
         raise ValueError(f"person {person} leaves at {left[person]:g} and comes at {came[person]:g} months")
     return left, weight, came
 

@@ -129,8 +129,14 @@ def _names(pathway: Pathway) -> Iterator[str]:
         if not law_name:
             yield "a law has an empty name"
     yield from _undeclared(pathway, "at the start", pathway.at_start)
+    earlier: set[str] = set()
     for name, value in pathway.attributes.items():
         yield from _undeclared(pathway, f"attribute {name!r}", [Set(name, value)])
+        read = value.terms if isinstance(value, Linear) else value.shifted_by if isinstance(value, Ordered) else ()
+        for other in read:
+            if other in pathway.attributes and other not in earlier:
+                yield f"attribute {name!r} reads {other!r}, which has no value yet: declare that one before it"
+        earlier.add(name)
     for state in pathway.states:
         yield from _names_of_state(pathway, state, set(names))
     schedules: dict[str, Schedule] = {}

@@ -498,6 +498,18 @@ class Pathway:
         exits = (e for s in self.states for e in self.exits_of(s) if isinstance(e, Hazard))
         return tuple(dict.fromkeys(e.event for e in exits))
 
+    def staying(self) -> frozenset[tuple[str, str]]:
+        """State and exit of the stays after which nobody enters anew: exits in place, and arms that lead back."""
+        return self._staying
+
+    @cached_property
+    def _staying(self) -> frozenset[tuple[str, str]]:
+        exits = ((state.name, exit) for state in self.states for exit in self.exits_of(state))
+        parts = ((name, part) for name, exit in exits for part in (exit.arms if isinstance(exit, Branch) else (exit,)))
+        return frozenset(
+            (name, part.name) for name, part in parts if (part.to == BACK if isinstance(part, Arm) else part.in_place)
+        )
+
     def branches(self) -> tuple[Branch, ...]:
         """The branches, in order of appearance."""
         return self._branches
