@@ -18,7 +18,7 @@ from hcc_sim.calibration.fit import Fit, fit, model_of, sizes_of
 from hcc_sim.calibration.only_in_network import NEAR, _root
 from hcc_sim.calibration.parallel import FORKS, MANY, in_parallel
 from hcc_sim.calibration.posterior import FARTHEST_Z, Posterior, draw_posterior
-from hcc_sim.calibration.reproduce import unflagged
+from hcc_sim.calibration.reproduce import MORE, Predictions, predict_draws, unflagged
 from hcc_sim.calibration.ridge import EFFECTS, SELECTING, SIZES, RidgePoint, ridge_of
 from hcc_sim.calibration.solve import KINDS_OF_LUCK, Search
 from hcc_sim.calibration.statistics import Predicted
@@ -117,6 +117,29 @@ def test_what_goes_with_what_is_kept_for_beliefs(compared: Fit):
             expected = c[0, 1] / math.sqrt(c[0, 0] * c[1, 1]) * spread[name] * spread[other] * one.spread * two.spread
             assert value == pytest.approx(expected, abs=1e-5)
     assert sum(abs(value) > 0.05 for row in compared.covariance.values() for value in row.values()) > 100
+
+
+def test_arms_that_are_not_told_well_enough_get_more_patients(
+    known: Calibration, evidence: Evidence, monkeypatch: pytest.MonkeyPatch
+):
+    model, _ = model_of(known, evidence, ("zhang_2016", "launch"), patients=200, seed=2)
+    draws = np.random.default_rng(3).normal(0.0, 0.3, (6, len(model.unknowns)))
+
+    def told(sure: float, patients: int = 200) -> Predictions:
+        monkeypatch.setattr("hcc_sim.calibration.reproduce.SURE", sure)
+        return predict_draws(model.with_patients(patients), draws)
+
+    few, many = told(math.inf), told(0.0)
+    assert np.array_equal(many.means, told(math.inf, MORE * 200).means, equal_nan=True)
+    assert np.nanmedian(many.errors / few.errors) < 0.6
+    errors = np.array([target.reading.error for target in model.targets])
+    limit = 0.5 * float(np.nanmax(few.errors / errors))  # some arms are beyond it, some are not
+    some = told(limit)
+    again = {target.study for target, error in zip(model.targets, few.errors / errors, strict=True) if error > limit}
+    assert again == {"zhang_2016"}
+    of_zhang = np.array([target.study == "zhang_2016" for target in model.targets])
+    assert np.array_equal(some.means, np.where(of_zhang, many.means, few.means), equal_nan=True)
+    assert np.array_equal(some.errors, np.where(of_zhang, many.errors, few.errors), equal_nan=True)
 
 
 def test_what_lies_far_off_without_a_flag_is_named(compared: Fit):

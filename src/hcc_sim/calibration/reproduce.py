@@ -22,6 +22,9 @@ WITHIN = 1.96
 DRAWS = 40
 """Draws that are simulated again, each twice with luck of its own."""
 
+SURE, MORE = 0.1, 8
+"""Of a figure's sampling error, what the Monte-Carlo error of its prediction may be; times as many patients, if not."""
+
 FAR = 3.0
 """Sampling errors beyond which a figure must be flagged."""
 
@@ -57,28 +60,42 @@ class Predictions:
 def predict_draws(model: Model, z: Floats, count: int = DRAWS, *, study: str | None = None) -> Predictions:
     """Simulate draws again, the first ones in their pairs, each with two kinds of luck that no other draw has.
 
-    The Monte-Carlo error is that of the mean given these draws, from the differences between the two.  Where a study is
-    named, only arms that its targets see are simulated; all other targets are NaN.
+    The Monte-Carlo error is that of the mean given these draws, from the differences between the two.  Where it is more
+    than `SURE` of a figure's sampling error (a group is small in some draw), its arms get more patients.  Where a study
+    is named, only arms that its targets see are simulated; all other targets are NaN.
     """
     arms = [arm for target in model.targets if study in (None, target.study) for arm in target.arms]
     clusters = [cluster for cluster in model.clusters if set(cluster) & set(arms)]
-    chosen = z[:count]
+    found = _predicted(model, z[:count], clusters)
+    unsure = [
+        target.arms
+        for target, error in zip(model.targets, found.errors, strict=True)
+        if error > SURE * target.reading.error
+    ]
+    again = [cluster for cluster in clusters if any(set(cluster) & set(arms) for arms in unsure)]
+    if not again:
+        return found
+    more = _predicted(model.with_patients(MORE * model.patients), z[:count], again)
+    told = np.isfinite(more.means)
+    return Predictions(np.where(told, more.means, found.means), np.where(told, more.errors, found.errors))
 
+
+def _predicted(model: Model, draws: Floats, clusters: Sequence[tuple[str, ...]]) -> Predictions:
     def with_luck(number: int) -> Floats:
         draw, half = divmod(number, 2)
         other = model.with_luck(1 + 2 * draw + half)
         found = np.full(len(model.targets), np.nan)
         for cluster in clusters:
-            for place, predicted in other.predict_arms(chosen[draw], cluster).items():
+            for place, predicted in other.predict_arms(draws[draw], cluster).items():
                 found[place] = predicted.working
         return found
 
-    rows = np.array(list(in_parallel(with_luck, range(2 * len(chosen)), long=True)))
+    rows = np.array(list(in_parallel(with_luck, range(2 * len(draws)), long=True)))
     first, second = rows[0::2], rows[1::2]
     with np.errstate(invalid="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # means over nothing
         spread = np.sqrt(np.nanmean((first - second) ** 2, axis=0)) / 2.0
-        return Predictions(np.nanmean((first + second) / 2.0, axis=0), spread / math.sqrt(len(chosen)))
+        return Predictions(np.nanmean((first + second) / 2.0, axis=0), spread / math.sqrt(len(draws)))
 
 
 def table(targets: Sequence[Target], predictions: Predictions, study: str | None = None) -> list[Row]:
