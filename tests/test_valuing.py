@@ -148,11 +148,11 @@ def test_a_discounted_span_is_the_integral_of_the_factor(rate: float, start: flo
 
 
 @quick
-@given(RATES, st.floats(0.0, 200.0), st.floats(0.1, 12.0), st.integers(0, 40), st.integers(0, 40))
-def test_cycles_are_a_geometric_series(rate: float, start: float, interval: float, first: int, count: int):
-    expected = sum((1.0 + rate) ** (-(start + k * interval) / 12.0) for k in range(first, first + count))
-    one = [np.array([float(x)]) for x in (start, interval, first, count)]
-    assert discounted_cycles(*one, rate)[0] == pytest.approx(expected, rel=1e-8, abs=1e-12)
+@given(RATES, st.floats(0.0, 200.0), st.floats(0.1, 12.0), st.integers(0, 40))
+def test_cycles_are_a_geometric_series(rate: float, start: float, interval: float, count: int):
+    expected = sum((1.0 + rate) ** (-(start + k * interval) / 12.0) for k in range(count))
+    (found,) = discounted_cycles(np.array([start]), interval, np.array([float(count)]), rate)
+    assert found == pytest.approx(expected, rel=1e-8, abs=1e-12)
 
 
 def test_a_short_span_keeps_its_digits():
@@ -216,6 +216,14 @@ def test_beginning_in_a_state_is_coming_into_it():
     found = counted(stays)
     assert found.used["operation"].sum(axis=1).tolist() == [1.0, 1.0]
     assert found.lost["operation"][PLAIN, -1].sum() == 2.0
+
+
+def test_an_item_and_a_loss_of_one_name_are_two_things():
+    """'operation' is an item priced on entering it; a loss of that name may begin with something else."""
+    sessions = replace(RULES.decrements[0], entering=(), ended_by=("session",), months=0.5)
+    found = counted(FIVE, replace(RULES, decrements=(sessions,)))
+    assert found.used["operation"][PLAIN].sum() == 1.0
+    assert found.lost["operation"][PLAIN, -1].sum() == 2 * 0.5
 
 
 def test_an_exit_in_place_and_a_way_back_are_no_new_entry():

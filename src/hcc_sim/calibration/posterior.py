@@ -96,7 +96,7 @@ class Posterior:
         return float(np.sum(1.0 - np.diag(self.covariance)))
 
 
-def with_fewer(model: Model, best: Found) -> tuple[Model, Floats]:
+def fewer_patients(model: Model, best: Found) -> tuple[Model, Floats]:
     """The same with fewer patients, and what all say otherwise (T,) at the most probable point."""
     fewer = model.with_fewer()
     return fewer, np.nan_to_num(working(best.predicted) - working(fewer.predict(best.z)))
@@ -125,7 +125,7 @@ def draw_posterior(
     draws = np.clip(best.z + (noise - here) @ inverse.T, -FARTHEST_Z, FARTHEST_Z)
     residuals = np.zeros((count, len(jacobian)))
     predicted = np.zeros((count, len(search.observed)))
-    fewer, apart = with_fewer(search.model, best)
+    fewer, apart = fewer_patients(search.model, best)
     for correction in range(CORRECTIONS):
         last = correction + 1 == CORRECTIONS
         model, offset = (search.model, 0.0) if last else (fewer, apart)

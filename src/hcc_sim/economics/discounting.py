@@ -43,15 +43,12 @@ def discounted_months(from_months: Floats, to_months: Floats, rate_per_year: flo
     return np.asarray(np.exp(-force * from_months) * -np.expm1(-force * (to_months - from_months)) / force)
 
 
-def discounted_cycles(
-    from_months: Floats, interval_months: Floats, first: Floats, count: Floats, rate_per_year: float
-) -> Floats:
-    """The discounted number (n,) of cycles `first` to `first + count - 1` of spans that begin at `from_months`.
+def discounted_cycles(from_months: Floats, interval_months: float, count: Floats, rate_per_year: float) -> Floats:
+    """The discounted number (n,) of the first `count` (n,) cycles of spans that begin at `from_months` (n,).
 
-    Cycle k is given k intervals after the span begins: a geometric series.
+    One is given as the span begins and one every interval: a geometric series.
     """
     if rate_per_year == 0.0:
         return np.asarray(count, dtype=np.float64)
     step = math.log1p(rate_per_year) / MONTHS_A_YEAR * interval_months
-    begins = factors(from_months + first * interval_months, rate_per_year)
-    return np.asarray(begins * np.expm1(-step * count) / np.expm1(-step))
+    return np.asarray(factors(from_months, rate_per_year) * np.expm1(-step * count) / np.expm1(-step))

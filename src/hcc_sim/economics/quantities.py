@@ -88,11 +88,9 @@ class Quantities:
             if hasattr(one, what)
         }
         self._profile, self._of_profile, self._health = self._profiles()
-        self._ends = {
-            one.name: self._names.ends(one.entering, one.ended_by)
-            for one in (*rules.items, *rules.decrements)
-            if isinstance(one, PerEvent | Decrement)
-        }
+        events = [item for item in rules.items if isinstance(item, PerEvent)]
+        self._ends = {one.name: self._names.ends(one.entering, one.ended_by) for one in events}
+        self._ends_of_losses = {one.name: self._names.ends(one.entering, one.ended_by) for one in rules.decrements}
 
     def add(self, stays: Stays, first_patient: int, patients: int) -> None:
         """Count the stays of `patients` patients from `first_patient` on: all of theirs, in order.
@@ -161,9 +159,7 @@ class Quantities:
         count = np.ceil((chunk.left[chunk.timed[ends]] - begin) / interval - _SLACK)
         before = _before(who, count)
         count = np.clip(most - before, 0.0, count)
-        every = np.full(len(begin), interval)
-        discounted = discounted_cycles(begin, every, np.zeros(len(begin)), count, self.rate_of_costs)
-        self._use(item.name, chunk, who, count, discounted)
+        self._use(item.name, chunk, who, count, discounted_cycles(begin, interval, count, self.rate_of_costs))
 
     def _add_events(self, item: PerEvent, chunk: _Chunk) -> None:
         who, when, rows = chunk.events(self._ends[item.name])
@@ -173,7 +169,7 @@ class Quantities:
         self._use(item.name, chunk, who, counts.astype(np.float64), counts * factors(when, self.rate_of_costs))
 
     def _add_losses(self, decrement: Decrement, chunk: _Chunk) -> None:
-        who, when, _ = chunk.events(self._ends[decrement.name])
+        who, when, _ = chunk.events(self._ends_of_losses[decrement.name])
         over = np.minimum(when + self._numbers[decrement.name, "months"], chunk.end[who])
         for k, until in enumerate(self.until_months):
             begin, end = np.minimum(when, until), np.minimum(over, until)
