@@ -67,7 +67,8 @@ def run_until(run: Run, precision: Precision, most: int) -> Reached:
         error = _largest_error(estimates_of(run.tallies), population, precision.outcome)
         many = run.patients >= min(ENOUGH_TO_TELL, most)
         if math.isnan(error) and many:
-            told = f"the error of '{precision.outcome}' cannot be told: its value is not known under every strategy"
+            why = "its value is not known under every strategy, or one of the 100 groups of patients has nobody"
+            told = f"the error of '{precision.outcome}' cannot be told with {run.patients:,} patients: {why}"
             raise InputError(Problem("--precision", None, "", told))
         if (error <= precision.error and (error > 0.0 or many)) or run.patients >= most:
             return Reached(precision, population, error, run.patients)
