@@ -38,7 +38,7 @@ def test_every_uncertain_parameter_has_one_prior(calibration: Calibration, prior
         assert name == prior.name
         if prior.parameter:
             setting.setdefault(prior.parameter, []).append(name)
-    for name, parameter in calibration.parameters.items():
+    for name, parameter in calibration.parameters.of_pathway().items():
         uncertain = parameter.distribution is not None and parameter.distribution.family != "fixed"
         if uncertain and not parameter.decision and name != HELD:
             (prior,) = setting.pop(name)
@@ -54,7 +54,7 @@ def test_what_the_file_holds_fixed_has_no_prior(calibration: Calibration, priors
 
 def test_values_before_the_fit_are_near_the_middle_of_their_priors(calibration: Calibration):
     """Or a reader of the file would take one number for the model's and find another in a run."""
-    for name, parameter in calibration.parameters.items():
+    for name, parameter in calibration.parameters.of_pathway().items():
         uncertain = parameter.distribution is not None and parameter.distribution.family != "fixed"
         if uncertain and not parameter.decision:
             prior = parameter.distribution

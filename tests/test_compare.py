@@ -11,7 +11,7 @@ import pytest
 import hcc_sim.analyses.turning as turning_module
 from hcc_sim.analyses import strategies as runs
 from hcc_sim.analyses.compare import Comparison, compare
-from hcc_sim.analyses.strategies import simulate_strategies
+from hcc_sim.analyses.strategies import Run
 from hcc_sim.analyses.turning import TIMING_ASSUMPTIONS, Turning, crossing, effects_of_aggressiveness
 from hcc_sim.errors import InputError
 from hcc_sim.outcomes.hcc import CONVERTED, EVERYBODY, OVERALL_SURVIVAL, WITHIN_MONTHS
@@ -285,10 +285,10 @@ def test_the_base_value_is_simulated_anew_only_for_fewer_patients(load, only_two
 
     def counted(scenario, definitions, **options):
         asked.append((scenario.size, definitions))
-        return simulate_strategies(scenario, definitions, **options)
+        return Run(scenario, definitions, **options)
 
     monkeypatch.setattr(turning_module, "PATIENTS", most)
-    monkeypatch.setattr(turning_module, "simulate_strategies", counted)
+    monkeypatch.setattr(turning_module, "Run", counted)
     scenario = load(SAFE_OR_DEADLY, parameters="{}")
     comparison = compare(scenario)
     assert [size for size, _ in asked] == [most] * runs

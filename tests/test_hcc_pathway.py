@@ -1184,12 +1184,12 @@ def test_every_number_matters_to_somebody(name: str, shipped: Stays):
 
 
 def test_every_parameter_is_one_of_the_pathway():
-    assert set(PATHWAY.parameters()) == set(CALIBRATION.parameters)
+    assert set(PATHWAY.parameters()) == set(CALIBRATION.parameters.of_pathway())
 
 
 UNCERTAIN = {
     name: (p.distribution.low, p.distribution.high)
-    for name, p in CALIBRATION.parameters.items()
+    for name, p in CALIBRATION.parameters.of_pathway().items()
     if p.distribution is not None and p.distribution.family != "fixed"
 }
 DECISIONS = {
@@ -1237,7 +1237,7 @@ def test_any_numbers_within_their_uncertainty_give_lives_that_hold(
     places: dict[str, float], choices: dict[str, float], all_at_once: bool, seed: int
 ):
     """Parameters anywhere in their intervals (some, or every one at an end) and any decision: the run does not stop."""
-    assert set(DECISIONS) == {name for name, p in CALIBRATION.parameters.items() if p.decision}
+    assert set(DECISIONS) == {name for name, p in CALIBRATION.parameters.of_pathway().items() if p.decision}
     if all_at_once:
         ends = np.random.default_rng(seed).integers(0, 2, len(UNCERTAIN))
         places = dict(zip(UNCERTAIN, ends.astype(float).tolist(), strict=True)) | places

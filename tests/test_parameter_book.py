@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hcc_sim.cli import main
+from hcc_sim.economics import hcc as economics
 from hcc_sim.parameters import load_calibration
 from hcc_sim.scenario import hcc_pathway_of
 
@@ -16,7 +17,13 @@ CALIBRATION = load_calibration(ROOT / "calibration")
 
 def test_every_parameter_is_used_somewhere():
     uses = hcc_pathway_of(CALIBRATION).uses()
-    assert set(uses) == set(CALIBRATION.parameters) == set(hcc_pathway_of(CALIBRATION).parameters())
+    of_pathway = CALIBRATION.parameters.of_pathway()
+    assert set(uses) == set(of_pathway) == set(hcc_pathway_of(CALIBRATION).parameters())
+    economic = set(CALIBRATION.parameters) - set(of_pathway)
+    assert economic <= set(economics.uses())
+    assert set(economics.uses()) - economic <= set(of_pathway), "intervals of visits"
+    assert economics.uses()["hepatectomy.price"] == ("resection",)
+    assert economics.uses()["bevacizumab.mg_per_kg"] == ("bevacizumab", "bevacizumab after surgery")
     assert uses["surgery.effect"] == ("occult outgrowth", "new primary")
     assert uses["death.shape"] == ("death of cancer",)
     assert uses["population.male_share"] == ("attribute male",)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_hcc_pathway import PATHWAY, values_of
 
-from hcc_sim.economics.discounting import discounted_cycles, discounted_months, factors
+from hcc_sim.economics.discounting import discounted_aged_months, discounted_cycles, discounted_months, factors
 from hcc_sim.economics.items import CATEGORIES, Decrement, Health, PerCycle, PerEvent, PerMonth, Rules
 from hcc_sim.economics.quantities import DISCOUNTED, PLAIN, Quantities
 from hcc_sim.economics.valuing import Valued, costs_and_effects, valued
@@ -155,6 +155,16 @@ def test_cycles_are_a_geometric_series(rate: float, start: float, interval: floa
     assert found == pytest.approx(expected, rel=1e-8, abs=1e-12)
 
 
+@quick
+@given(RATES, st.floats(0.0, 400.0), st.floats(0.0, 400.0))
+def test_aged_months_are_the_integral_of_years_since_the_start(rate: float, start: float, length: float):
+    at, weights = np.polynomial.legendre.leggauss(20)
+    months = start + (at + 1.0) / 2.0 * length
+    expected = float(weights @ (months / 12.0 * (1.0 + rate) ** (-months / 12.0))) * length / 2.0
+    (found,) = discounted_aged_months(np.array([start]), np.array([start + length]), rate)
+    assert found == pytest.approx(expected, rel=1e-7 if rate > 1e-6 or rate == 0.0 else 1.0, abs=1e-6)
+
+
 def test_a_short_span_keeps_its_digits():
     found = discounted_months(np.array([300.0]), np.array([300.0 + 2**-30]), 0.05)[0]
     assert found == pytest.approx(2**-30 * 1.05**-25, rel=1e-9)
@@ -281,6 +291,24 @@ ON_PATHWAY = Rules(
         PerEvent(
             name="ends", category="end of life", price=2000.0, entering=("dead of cancer",), shown={"operated": True}
         ),
+        PerCycle(
+            name="early scans",
+            category="monitoring",
+            price=90.0,
+            states=("after surgery",),
+            interval_months=1.5,
+            after_months=1.0,
+            until_months=12.0,
+            each_entry=True,
+        ),
+        PerCycle(
+            name="one scan",
+            category="monitoring",
+            price=90.0,
+            states=("converted", "after surgery"),
+            interval_months=math.inf,
+            after_months=6.0,
+        ),
     ),
     (
         Health(name="relapsed", utility=0.68, shown={"disease seen": True}),
@@ -288,6 +316,7 @@ ON_PATHWAY = Rules(
         Health(name="other", utility=0.76),
     ),
     (Decrement(name="operation", loss=0.1, months=3.0, entering=("resection",)),),
+    lost_share_per_year=0.01,
 )
 
 
@@ -321,12 +350,20 @@ def plain_reference(parts: list) -> tuple[dict[str, float], float, float]:
     def span(a: float, b: float, rate: float) -> float:
         return 12.0 / math.log(1.0 + rate) * ((1.0 + rate) ** (-a / 12.0) - (1.0 + rate) ** (-b / 12.0))
 
+    def aged(a: float, b: float) -> float:
+        """The integral of t / 12 at 5% a year, by its antiderivative."""
+        f = math.log(1.05) / 12.0
+        return ((a / f + 1.0 / f**2) * math.exp(-f * a) - (b / f + 1.0 / f**2) * math.exp(-f * b)) / 12.0
+
     rows = (row for part in parts for row in zip(*(getattr(part.stays, n).tolist() for n in FIELDS), strict=True))
     for _, life in groupby(rows, key=lambda row: row[0]):
         life = list(life)
         end = life[-1][3]
         times: dict[str, int] = {}
         due: float | None = None
+        entry: float | None = None
+        since: float | None = None
+        anew = True
         for _, state, entered, left, following, exit, shown in life:
             is_on = {name: bool(shown >> bit & 1) for bit, name in enumerate(PATHWAY.shown)}
             here, to, by = states[state], states[following], exits[exit]
@@ -342,14 +379,29 @@ def plain_reference(parts: list) -> tuple[dict[str, float], float, float]:
                         due += 0.7
                 else:
                     due = None
+                if here == "after surgery":
+                    entry = left if entry is None else entry
+                    entry = entered if anew else entry
+                    for scan in range(200):
+                        date = entry + 1.0 + 1.5 * scan
+                        if entered - 1e-9 <= date < left - 1e-9 and date < entry + 12.0 - 1e-9:
+                            units["early scans"] += 1.03 ** (-date / 12.0)
+                if here in ("converted", "after surgery"):
+                    since = entered if since is None else since
+                    if entered - 1e-9 <= since + 6.0 < left - 1e-9:
+                        units["one scan"] += 1.03 ** (-(since + 6.0) / 12.0)
+                else:
+                    since = None
                 utility = 0.68 if is_on["disease seen"] else 0.8 if here == "after surgery" else 0.76
                 for until in qalys:
                     if entered < until:
-                        qalys[until] += utility * span(entered, min(left, until), 0.05) / 12.0
+                        upto = min(left, until)
+                        qalys[until] += utility * (span(entered, upto, 0.05) - 0.01 * aged(entered, upto)) / 12.0
             if by in ("first liver-directed cycle", "liver-directed cycle"):
                 times["sessions"] = times.get("sessions", 0) + 1
                 units["sessions"] += 1.03 ** (-left / 12.0) if times["sessions"] <= 3 else 0.0
             in_place = (here, by) in STAYING
+            anew = not in_place
             if to in ("on conversion therapy", "responding") and not in_place:
                 units["starts"] += 1.03 ** (-left / 12.0)
             if to == "resection":
@@ -396,7 +448,7 @@ def test_an_error_is_not_told_where_a_group_is_empty():
 
 def test_chunks_change_no_bit():
     one, other = (quantities_of(chunks(size)) for size in (1_000, 3_000))
-    for counts in ("used", "lived", "lost"):
+    for counts in ("used", "lived", "lost", "aged"):
         for name, sums in getattr(one, counts).items():
             assert sums.tobytes() == getattr(other, counts)[name].tobytes(), name
 

@@ -309,11 +309,12 @@ def _with_pathway(of_files: str, pathway: Pathway) -> str:
 def hash_of_files(calibration: Calibration) -> str:
     """The part of it that concerns files: lines of figures, priors, bridges and names; numbers of parameters.
 
-    Comments and the words of parameters do not count; nor do populations and regimens, whom a scenario simulates.
+    Comments and the words of parameters do not count; nor do prices and utilities, which move nobody, nor populations
+    and regimens, whom a scenario simulates.
     """
     parts = [
         repr((p.name, p.unit, p.decision, p.of_arm, p.bounds, p.distribution, p.value))
-        for p in calibration.parameters.values()
+        for p in calibration.parameters.of_pathway().values()
     ]
     table = calibration.life_table
     parts.append(repr((table.ages_years, table.female_per_year, table.male_per_year)))

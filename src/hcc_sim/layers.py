@@ -16,7 +16,8 @@ class Regimen:
 
     ``entries`` are values of its own; ``fitted`` says of which study arm or regimen of the fit a parameter is taken;
     ``grade`` is what is known of it (calibrated, network, described), empty where no fit is in use; ``borrowed`` are
-    notes to be shown with every headline.
+    notes to be shown with every headline; ``given`` is what patients get, such as ``haic+lenvatinib+pd1``, empty where
+    nobody says.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Regimen:
     borrowed: tuple[str, ...]
     entries: Mapping[str, Parameter]
     fitted: Mapping[str, str]
+    given: str = ""
 
 
 NO_REGIMEN = Regimen("", "", (), {}, {})

@@ -12,15 +12,17 @@ from .errors import InputError, MachineError, Problem, Problems, nearest
 from .items import Item
 from .quantiles import value_of
 from .strict_yaml import Document, read_yaml
-from .units import UNITS, shown
+from .units import UNITS, is_money, shown
 
 KINDS = ("reported", "calibrated", "assumed")
 SUPPORTS = ("source", "seen", "memory")
 CALIBRATION_FILES = ("sources.yaml", "parameters.yaml", "populations.yaml", "regimens.yaml", "life_table.yaml")
+ECONOMICS = "economics.yaml"
+"""Prices, utilities and what is used: parameters of no fit; a folder may do without."""
 
 _ON_POSITIVE = ("fixed", "log-normal", "log-uniform", "uniform")
 _ON_LINE = ("fixed", "normal", "uniform")
-FAMILIES: Mapping[str, tuple[str, ...]] = {
+_FAMILIES: Mapping[str, tuple[str, ...]] = {
     "months": _ON_POSITIVE,
     "years": ("fixed", "normal", "uniform"),
     "cm": ("fixed", "normal", "uniform"),
@@ -33,8 +35,13 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
     "number": _ON_LINE,
     "positive number": _ON_POSITIVE,
     "count": ("fixed",),
+    "utility": ("fixed", "beta", "logit-normal", "uniform"),
 }
-"""The distributions that suit each unit."""
+
+
+def families(unit: str) -> tuple[str, ...]:
+    """The distributions that suit a unit."""
+    return _ON_POSITIVE if is_money(unit) else _FAMILIES[unit]
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,7 @@ class Parameter:
     sampled. ``of_arm`` marks what each regimen has its own value of. ``distribution`` is None where the value is held.
     ``bounds`` are what is accepted, in the unit. ``set_by`` says which layer the value comes from: ``default``,
     ``fit``, ``preset NAME``, ``regimen NAME``, ``scenario``, ``strategy NAME``, ``--set`` or ``turning``.
+    ``economic`` marks what values stays and moves no patient: prices, utilities, doses.
     """
 
     name: str
@@ -87,6 +95,7 @@ class Parameter:
     of_arm: bool = False
     bounds: tuple[float, float] = (-math.inf, math.inf)
     set_by: str = "default"
+    economic: bool = False
 
     def read(self, value: object) -> float:
         """The number, in this parameter's unit, of a value from a file; ValueError for the person who wrote it."""
@@ -155,6 +164,10 @@ class Parameters(Mapping[str, Parameter]):
         problems.raise_if_any()
         return Parameters({**self._entries, **entries})
 
+    def of_pathway(self) -> "Parameters":
+        """Those that move patients: all but the economic ones."""
+        return Parameters({name: parameter for name, parameter in self._entries.items() if not parameter.economic})
+
     def unknown(self, name: str) -> str:
         """What to tell somebody who wrote a parameter name that does not exist."""
         listing = f"`hcc-sim scenarios --parameters` lists all {len(self)}."
@@ -173,7 +186,8 @@ class NamedSet:
     """A regimen or a population preset: named parameter values that replace the defaults.
 
     ``borrowed`` are notes on numbers taken from elsewhere, to be shown with every headline.  ``fitted`` names the study
-    arm whose fitted value a parameter takes.
+    arm whose fitted value a parameter takes; ``given`` is what patients get, as regimens of studies are
+    named, such as ``haic+lenvatinib+pd1``.
     """
 
     name: str
@@ -183,6 +197,7 @@ class NamedSet:
     borrowed: tuple[str, ...]
     entries: Mapping[str, Parameter]
     fitted: Mapping[str, str] = field(default_factory=dict)
+    given: str = ""
 
 
 @dataclass(frozen=True)
@@ -231,7 +246,8 @@ def load_calibration(folder: Path | str | None = None) -> Calibration:
     folder = data_folder("calibration") if folder is None else Path(folder)
     problems = Problems()
     documents: dict[str, Document] = {}
-    for file in CALIBRATION_FILES:
+    files = (*CALIBRATION_FILES, *([ECONOMICS] if (folder / ECONOMICS).is_file() else []))
+    for file in files:
         try:
             documents[file] = read_yaml(folder / file)
         except InputError as error:
@@ -243,8 +259,14 @@ def load_calibration(folder: Path | str | None = None) -> Calibration:
     )
 
     known = {item.name: _read_source(item) for item in sources.items()}
-    defaults = Parameters({i.name: p for i in parameters.items() if (p := _read_parameter(i, known))})
-    incomplete = set(parameters.names()) - set(defaults)  # reported already, not again where they are set
+    items = list(parameters.items())
+    economic = list(Item(documents[ECONOMICS], (), problems).items()) if ECONOMICS in documents else []
+    for twice in {item.name for item in items} & {item.name for item in economic}:
+        next(item for item in economic if item.name == twice).problem("is a parameter of parameters.yaml already")
+    read = {i.name: p for i in items if (p := _read_parameter(i, known))}
+    read |= {i.name: replace(p, economic=True) for i in economic if (p := _read_parameter(i, known))}
+    defaults = Parameters(read)
+    incomplete = {item.name for item in (*items, *economic)} - set(read)  # told already, not again where they are set
 
     def read_sets(items: Item, layer: str) -> Mapping[str, NamedSet]:
         sets = {i.name: _read_set(i, f"{layer} {i.name}", defaults, known, incomplete) for i in items.items()}
@@ -314,7 +336,7 @@ def _read_parameter(item: Item, known: Mapping[str, Source]) -> Parameter | None
     required = ("unit", "kind", "meaning", "distribution") if to_be_fitted else ("value", "unit", "kind", "meaning")
     if not item.expect(required, (*_EVIDENCE, "decision", "of_arm", "bounds")):
         return None
-    unit = item.one_of("unit", tuple(UNITS))
+    unit = item.data["unit"] if is_money(str(item.data.get("unit"))) else item.one_of("unit", tuple(UNITS))
     if item.name == "regimen":
         item.problem("'regimen' cannot be the name of a parameter: strategies use it to name their regimen")
     if not unit or any(key not in item.data for key in required):
@@ -355,7 +377,7 @@ def _read_set(
     item: Item, layer: str, defaults: Parameters, known: Mapping[str, Source], incomplete: set[str]
 ) -> NamedSet:
     """A regimen or preset; entries keep unit, meaning and bounds; reported ones may use the set's source."""
-    if not item.expect(("title", "description"), ("source", "borrowed", "parameters", "fitted")):
+    if not item.expect(("title", "description"), ("source", "borrowed", "parameters", "fitted", "given")):
         return NamedSet(item.name, "", "", (), (), {})
     if not {"parameters", "fitted"} & set(item.data):
         item.problem("parameters missing")
@@ -378,6 +400,7 @@ def _read_set(
         borrowed=item.texts("borrowed"),
         entries=MappingProxyType(entries),
         fitted=MappingProxyType(_read_fitted_arms(item, defaults, entries) if "fitted" in item.data else {}),
+        given=item.text("given"),
     )
 
 
@@ -430,7 +453,7 @@ def read_distribution(item: Item, parameter: Parameter, value: float) -> Distrib
     inner = Item(item.document, (*item.keys, "distribution"), item.problems)
     if not inner.expect(("family",), ("low", "high")):
         return None
-    family = inner.one_of("family", FAMILIES[parameter.unit])
+    family = inner.one_of("family", families(parameter.unit))
     if family == "fixed":
         if "low" in inner.data or "high" in inner.data:
             inner.problem("a fixed value has neither low nor high")

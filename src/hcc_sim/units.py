@@ -180,14 +180,70 @@ class Unit:
         return self.low < number <= self.high if self.above_low else self.low <= number <= self.high
 
     def format(self, number: float) -> str:
-        """A number of this unit for a reader: durations with their unit, the others to six digits."""
-        return format_duration(number) if self.name == "months" else f"{number:.6g}"
+        """A number of this unit for a reader: durations and money with their unit, the others to six digits."""
+        if self.name == "months":
+            return format_duration(number)
+        return f"{number:.6g} {self.name}" if is_money(self.name) else f"{number:.6g}"
 
 
 _BIGGEST = 1.7976931348623157e308  # the largest finite float: these units exclude infinity
 
-UNITS: Mapping[str, Unit] = {
-    unit.name: unit
+MONEY = re.compile(r"[A-Z]{3} [12][0-9]{3}")
+"""Money of a year, such as 'USD 2021': the code of a currency (ISO 4217) and a price year."""
+
+_AMOUNT = re.compile(rf"\s*({_NUMBER})\s*([A-Za-z]{{3}})?\s*([0-9]{{4}})?\s*")
+
+
+def is_money(unit: str) -> bool:
+    """Whether a unit is money of a year, such as 'USD 2021'."""
+    return MONEY.fullmatch(unit) is not None
+
+
+def parse_money(value: object) -> tuple[float, str]:
+    """Amount and unit of a text such as '1929 USD 2021'.
+
+    Raises:
+        ValueError: the currency or the price year is missing, or it is no such text.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        number = _finite_number(value)
+        raise ValueError(f"given {shown(value)} without currency and price year; write '{number:g} USD 2021'")
+    match = _AMOUNT.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"given {shown(value)}, which is not an amount of money")
+    amount, currency, year = float(match[1]), match[2], match[3]
+    if currency is None or year is None:
+        lacks = " and ".join(what for what, there in (("currency", currency), ("price year", year)) if there is None)
+        raise ValueError(f"given {shown(value)} without {lacks}; write '{amount:g} {(currency or 'USD').upper()} 2021'")
+    unit = f"{currency} {year}"
+    if not is_money(unit):
+        raise ValueError(f"given {shown(value)}; a currency is three capital letters, such as USD or CNY")
+    return amount, unit
+
+
+def _money_unit(name: str) -> Unit:
+    def parse(value: object) -> float:
+        amount, unit = parse_money(value)
+        if unit != name:
+            raise ValueError(f"given {shown(value)}, which is not in {name}")
+        return amount
+
+    accepted = f"an amount of money of 0 or more with currency and price year, such as '100 {name}'"
+    schema = {"type": "string", "pattern": rf"^\s*{_NUMBER}\s*{name}\s*$", "examples": [f"100 {name}"]}
+    return Unit(name, parse, 0, _BIGGEST, accepted, schema=schema)
+
+
+class _Units(dict[str, Unit]):
+    """Units by name; money of any currency and year is made when it is asked for."""
+
+    def __missing__(self, name: str) -> Unit:
+        if not is_money(name):
+            raise KeyError(name)
+        return _money_unit(name)
+
+
+UNITS: Mapping[str, Unit] = _Units(
+    (unit.name, unit)
     for unit in (
         Unit("months", parse_duration, 0, math.inf, DURATION_TEXT,
              schema={"type": "string", "pattern": DURATION_PATTERN}),
@@ -210,6 +266,8 @@ UNITS: Mapping[str, Unit] = {
              {"type": "number", "exclusiveMinimum": 0}),
         Unit("count", _parse_count, 0, 2.0**53, "a whole number of 0 or more",
              schema={"type": "integer", "minimum": 0}),
+        Unit("utility", _finite_number, -1, 1, "a utility from -1 to 1 (1 is full health, 0 is death), such as 0.76",
+             schema={"type": "number", "minimum": -1, "maximum": 1}),
     )
-}  # fmt: skip
-"""The units a parameter may have, by name."""
+)  # fmt: skip
+"""The units a parameter may have, by name; money of any currency and year, such as 'USD 2021', is among them."""

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from hcc_sim.analyses.flow import Flow, flows
 from hcc_sim.analyses.precision import Precision, Reached, run_until
 from hcc_sim.analyses.strategies import Keep, Progress, Run, primary_population, restricted_means
-from hcc_sim.analyses.turning import AGGRESSIVENESS, EFFECT_OF_SURGERY, Turning, turning_points
+from hcc_sim.analyses.turning import AGGRESSIVENESS, EFFECT_OF_SURGERY, SURVIVAL, Turning, turning_points
+from hcc_sim.analyses.valuation import Valuation, all_estimates, valuation_of
 from hcc_sim.engine import CHUNK
 from hcc_sim.outcomes import (
     Contrast,
@@ -24,7 +25,6 @@ from hcc_sim.outcomes import (
     Told,
     contrast_table,
     curve_table,
-    estimates_of,
     notes,
     same_fate_of_others,
     same_patients,
@@ -40,8 +40,9 @@ STANDARD_ERRORS = 1.96
 
 
 class Assumption(NamedTuple):
-    """How far the headline's contrast hangs on a parameter: the difference at its value and the ends of its prior."""
+    """How far a contrast hangs on a parameter: the difference at its value and the ends of its prior."""
 
+    outcome: str
     parameter: str
     kind: str
     value: float
@@ -61,7 +62,7 @@ class Assumption(NamedTuple):
         (low, value, high), (at_low, at_value, at_high) = t.values, t.differences
         prior = (t.parameter.name, t.parameter.kind, value, low, high)
         turns_at = math.nan if t.turns_at is None else t.turns_at
-        return cls(*prior, t.strategy, t.versus, at_value, at_low, at_high, turns_at, "months")
+        return cls(t.outcome, *prior, t.strategy, t.versus, at_value, at_low, at_high, turns_at, t.unit)
 
 
 class Tables(NamedTuple):
@@ -75,12 +76,18 @@ class Tables(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """The outcomes of all strategies of a scenario; `turnings` say on which assumption the answer hangs."""
+    """The outcomes of all strategies of a scenario.
+
+    `turnings` say on which assumption the answer hangs, `turnings_of_value` the same of net benefit; `valuation` holds
+    costs and QALYs, None where the scenario has no terms for them.
+    """
 
     scenario: Scenario
     tallies: Mapping[str, Tally]
     turnings: tuple[Turning, ...]
     reached: Reached | None = None
+    valuation: Valuation | None = None
+    turnings_of_value: tuple[Turning, ...] = ()
 
     @property
     def definitions(self) -> Definitions:
@@ -106,8 +113,8 @@ class Comparison:
 
     @cached_property
     def estimates(self) -> Estimates:
-        """All outcomes by strategy."""
-        return estimates_of(self.tallies)
+        """All outcomes by strategy, then costs and QALYs."""
+        return all_estimates(self.tallies, self.valuation)
 
     @cached_property
     def flows(self) -> tuple[Flow, ...]:
@@ -117,7 +124,7 @@ class Comparison:
     @cached_property
     def tables(self) -> Tables:
         """What is told, as rows."""
-        assumptions = [Assumption.of(turning) for turning in self.turnings]
+        assumptions = [Assumption.of(turning) for turning in (*self.turnings, *self.turnings_of_value)]
         return Tables(
             summary_table(self.estimates),
             contrast_table(self.estimates),
@@ -143,13 +150,50 @@ class Comparison:
         wanted = (table["outcome"] == endpoint) & (table["population"] == (population or self.primary))
         return table[wanted].reset_index(drop=True)
 
+    def costs(self) -> pd.DataFrame:
+        """strategy, category, item, price, units, cost, mc_se, ...: per patient who starts, discounted and not.
+
+        Raises:
+            ValueError: the scenario has no terms for costs.
+        """
+        return self._valued().tables.costs.frame()
+
+    def qalys(self) -> pd.DataFrame:
+        """strategy, health, utility, years, qalys, ...: per patient who starts, discounted and not.
+
+        Raises:
+            ValueError: the scenario has no terms for QALYs.
+        """
+        return self._valued().tables.qalys.frame()
+
+    def icer(self) -> pd.DataFrame:
+        """Strategies in order of cost, with dominance and the incremental cost-effectiveness ratios of the frontier.
+
+        Raises:
+            ValueError: the scenario has no terms for costs.
+        """
+        return self._valued().tables.increments.frame()
+
+    def net_benefit(self) -> pd.DataFrame:
+        """Net monetary and health benefit of each strategy at each threshold.
+
+        Raises:
+            ValueError: the scenario has no terms for costs.
+        """
+        return self._valued().tables.net_benefit.frame()
+
+    def _valued(self) -> Valuation:
+        if self.valuation is None:
+            raise ValueError("the scenario says nothing of economics: add currency, price year, discount, thresholds")
+        return self.valuation
+
     def assumptions(self) -> pd.DataFrame:
         """On which assumption the answer hangs, strongest first: the difference at the ends of each prior."""
         return self.tables.assumptions.frame()
 
     def notes(self) -> tuple[str, ...]:
         """What a reader must know: what is left out and why, and which populations differ."""
-        told = list(notes(self.tallies, self.estimates))
+        told = [*notes(self.tallies, self.estimates), *(self.valuation.notes if self.valuation else ())]
         if self.reached is not None:
             told.insert(0, self.reached.sentence())
         if self.primary == ENROLLED:
@@ -209,6 +253,14 @@ class Comparison:
         """The assumption that moves the headline's contrast most, and where it turns the answer."""
         return next((t.sentence() for t in self.turnings if t.parameter.name != AGGRESSIVENESS), "")
 
+    def answer_of_value(self) -> str:
+        """What is best at each threshold, and by how much; empty where the scenario has no terms."""
+        return "" if self.valuation is None else self.valuation.answer()
+
+    def strongest_assumption_of_value(self) -> str:
+        """The assumption that moves the contrast of net benefit most, and where it turns the answer."""
+        return next((t.sentence() for t in self.turnings_of_value if t.parameter.name != AGGRESSIVENESS), "")
+
     def unseen_differences(self) -> str:
         """The headline's contrast at three sizes of what patients differ by and nobody sees, none included."""
         return next((t.sentence() for t in self.turnings if t.parameter.name == AGGRESSIVENESS), "")
@@ -248,15 +300,23 @@ def compare(
         InputError: the parameters' values do not fit the pathway; a precision of an outcome that is not told.
         EngineError: a run that had to stop.
     """
-    run = Run(scenario, threads=threads, chunk=chunk, keep=keep, progress=progress)
+    run = Run(scenario, threads=threads, chunk=chunk, keep=keep, progress=progress, value=True)
     reached = None
     if precision is None:
         run.up_to(scenario.size)
     else:
         reached = run_until(run, precision, scenario.size)
         scenario = replace(scenario, size=run.patients)
-    turnings = turning_points(scenario, run.tallies, primary_population(run.tallies), threads)
-    return Comparison(scenario, run.tallies, turnings, reached)
+    turnings = turning_points(run, primary_population(run.tallies), threads)
+    of_survival = tuple(turning for turning in turnings if turning.outcome == SURVIVAL)
+    return Comparison(
+        scenario,
+        run.tallies,
+        of_survival,
+        reached,
+        valuation_of(scenario, run.quantities),
+        turnings[len(of_survival) :],
+    )
 
 
 def _told_apart(gap: Estimate) -> bool:

@@ -7,9 +7,11 @@ from itertools import combinations
 from typing import NamedTuple
 
 from hcc_sim.analyses.strategies import Run, primary_population
+from hcc_sim.analyses.valuation import all_estimates, valuation_of
 from hcc_sim.errors import InputError, Problem, nearest
 from hcc_sim.history import BLOCK
-from hcc_sim.outcomes import Estimates, estimates_of
+from hcc_sim.outcomes import Estimates
+from hcc_sim.outcomes.hcc import EVERYBODY
 
 PILOT = 10_000
 """Patients from whom it is first told how many are needed."""
@@ -24,8 +26,12 @@ MARGIN = 1.02
 """More patients than the error so far asks for, so that one more round is rarely needed."""
 
 
+SHORT = {"qaly": "QALYs (discounted)", "cost": "costs (discounted)", "life year": "life years (discounted)"}
+"""Other names of outcomes."""
+
+
 class Precision(NamedTuple):
-    """The standard error that is asked for, of an outcome as `summary.csv` names it, in its unit."""
+    """The standard error that is asked for, of an outcome as `summary.csv` names it or `SHORT` does, in its unit."""
 
     outcome: str
     error: float
@@ -59,12 +65,14 @@ def run_until(run: Run, precision: Precision, most: int) -> Reached:
     Of a single strategy the outcome itself.
 
     Raises:
-        InputError: no such outcome in the primary population, or its error cannot be told.
+        InputError: no such outcome in the primary population nor of everybody, or its error cannot be told.
     """
+    precision = precision._replace(outcome=SHORT.get(precision.outcome.casefold(), precision.outcome))
     run.up_to(min(PILOT, most))
     while True:
-        population = primary_population(run.tallies)
-        error = _largest_error(estimates_of(run.tallies), population, precision.outcome)
+        found = all_estimates(run.tallies, valuation_of(run.scenario, run.quantities))
+        population = _population(found, primary_population(run.tallies), precision.outcome)
+        error = _largest_error(found, population, precision.outcome)
         many = run.patients >= min(ENOUGH_TO_TELL, most)
         if math.isnan(error) and many:
             why = "its value is not known under every strategy, or one of the 100 groups of patients has nobody"
@@ -75,6 +83,12 @@ def run_until(run: Run, precision: Precision, most: int) -> Reached:
         needed = math.inf if not error > 0.0 else MARGIN * run.patients * (error / precision.error) ** 2
         needed = min(max(needed, run.patients + BLOCK), AT_MOST_TIMES * run.patients)
         run.up_to(min(math.ceil(needed / BLOCK) * BLOCK, most))
+
+
+def _population(found: Estimates, primary: str, outcome: str) -> str:
+    """The primary population; everybody where the outcome is told of nobody else, as costs and QALYs are."""
+    told = {(one.population, one.outcome) for of_one in found.values() for one in of_one}
+    return EVERYBODY if (primary, outcome) not in told and (EVERYBODY, outcome) in told else primary
 
 
 def _largest_error(found: Estimates, population: str, outcome: str) -> float:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 
+from hcc_sim.economics.hcc import Given, hcc_rules
+from hcc_sim.economics.items import Rules
+from hcc_sim.economics.quantities import Quantities
 from hcc_sim.engine import CHUNK, Chunk, Program, simulate
 from hcc_sim.history import Stays
 from hcc_sim.outcomes import Definitions, Estimate, Tally, restricted_mean, same_fate_of_others, same_patients
 from hcc_sim.outcomes.hcc import CONVERTED, ENROLLED, EVERYBODY, OVERALL_SURVIVAL, WITHIN_MONTHS, outcomes_from
-from hcc_sim.scenario import Scenario, programs
+from hcc_sim.scenario import Scenario, Strategy, programs
 
 Keep = Callable[[str, Program, Stays], None]
 """Takes the stays of one chunk of one strategy."""
@@ -45,7 +48,8 @@ def simulate_strategies(
 class Run:
     """A run of all strategies that can go on: `tallies` by strategy, of the same first patients.
 
-    Arguments and errors are those of `simulate_strategies`.
+    `quantities` are what costs and QALYs are made of, counted with `value` where the scenario has terms for them; else
+    there are none.  Other arguments, and errors, are those of `simulate_strategies`.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Run:
         chunk: int = CHUNK,
         keep: Keep | None = None,
         progress: Progress | None = None,
+        value: bool = False,
     ) -> None:
         asked = outcomes_from(scenario.start, scenario.horizon_months) if definitions is None else definitions
         self.scenario = scenario
@@ -67,6 +72,7 @@ class Run:
             name: Tally(asked, program.state_names, program.exit_names, scenario.horizon_months)
             for name, program in self._programs.items()
         }
+        self.quantities = _quantities(scenario, self._programs) if value else {}
 
     def up_to(self, patients: int) -> None:
         """Simulate all strategies up to so many patients; a run that goes on must have a multiple of 1,000 so far.
@@ -82,11 +88,42 @@ class Run:
             )
             for part in further:
                 self.tallies[name].add(part.stays, part.first_patient, part.patients)
+                if name in self.quantities:
+                    self.quantities[name].add(part.stays, part.first_patient, part.patients)
                 if self._keep is not None:
                     self._keep(name, program, part.stays)
                 if self._progress is not None:
                     self._progress(part.patients)
         self.patients = patients
+
+
+def rules_of(scenario: Scenario, strategy: Strategy) -> tuple[Rules, tuple[str, ...]]:
+    """What is counted under a strategy of a scenario with terms, and notes on what had to be taken for another."""
+    assert scenario.terms is not None
+    around = strategy.around_surgery
+    given = Given(strategy.layers.regimen.given, around.get("adjuvant", ""), around.get("neoadjuvant", ""))
+    return hcc_rules(given, strategy.parameters.values_only(), scenario.terms.items)
+
+
+def _quantities(scenario: Scenario, compiled: Mapping[str, Program]) -> dict[str, Quantities]:
+    """Nothing counted yet, for each strategy; none where the scenario has no terms."""
+    if scenario.terms is None:
+        return {}
+    found = {}
+    for strategy in scenario.strategies:
+        program, values = compiled[strategy.name], strategy.parameters.values_only()
+        found[strategy.name] = Quantities(
+            rules_of(scenario, strategy)[0],
+            values,
+            state_names=program.state_names,
+            exit_names=program.exit_names,
+            shown_names=program.pathway.shown,
+            staying=program.pathway.staying(),
+            horizon_months=scenario.horizon_months,
+            discount_costs=scenario.terms.discount_costs,
+            discount_effects=scenario.terms.discount_effects,
+        )
+    return found
 
 
 def chunks_of(

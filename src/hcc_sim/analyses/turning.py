@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-from hcc_sim.analyses.strategies import restricted_means, simulate_strategies
-from hcc_sim.outcomes import Definitions, Tally
+from hcc_sim.analyses.strategies import Run, restricted_means
+from hcc_sim.analyses.valuation import Valuation, valuation_of
+from hcc_sim.economics.quantities import Quantities
+from hcc_sim.outcomes import Definitions, Estimate
 from hcc_sim.outcomes.hcc import OVERALL_SURVIVAL, WITHIN_MONTHS, outcomes_from
 from hcc_sim.parameters import Distribution, Parameter, Parameters
 from hcc_sim.pathway.hcc import AGGRESSIVENESS, EFFECT_OF_SURGERY
@@ -59,13 +62,16 @@ PATIENTS = 10_000
 """Patients behind a turning value: enough to place it within the breadth of its prior, quick enough for every run."""
 
 
+SURVIVAL, NET_BENEFIT = "restricted mean survival time", "net monetary benefit"
+
+
 @dataclass(frozen=True)
 class Turning:
     """How far a contrast hangs on one parameter.
 
-    `differences` are those of the restricted mean survival time (months, `strategy` minus `versus`) at `values`: the
-    ends of its central 95% interval and the base value.  Where an assumption is turned, what was fitted is taken given
-    it.  `turns_at` is where the sign changes, interpolated on the scale of the distribution; None if it does not.
+    `differences` are those of the `outcome` (in its unit, `strategy` minus `versus`) at `values`: the ends of its
+    central 95% interval and the base value.  Where an assumption is turned, what was fitted is taken given it.
+    `turns_at` is where the sign changes, interpolated on the scale of the distribution; None if it does not.
     """
 
     parameter: Parameter
@@ -74,23 +80,29 @@ class Turning:
     values: tuple[float, ...]
     differences: tuple[float, ...]
     turns_at: float | None
+    outcome: str = SURVIVAL
+    unit: str = "months"
 
     @property
     def span(self) -> float:
-        """How far the difference moves across the prior, months."""
+        """How far the difference moves across the prior."""
         return max(self.differences) - min(self.differences)
+
+    def _told(self, difference: float) -> str:
+        return f"{difference:+.1f}" if self.outcome == SURVIVAL else f"{difference:+,.0f}"
 
     def sentence(self) -> str:
         """Prior, span and turning value in words."""
         p, prior = self.parameter, self.parameter.distribution
         assert prior is not None
         if p.name == AGGRESSIVENESS:
-            told = ", ".join(f"{difference:+.1f}" for difference in self.differences)
+            told = ", ".join(map(self._told, self.differences))
             times = " and ".join(f"{value:g}" for value in self.values)
             return (
-                f"'{self.strategy}' minus '{self.versus}' is {told} months with all effects of {p.name} times {times}."
+                f"'{self.strategy}' minus '{self.versus}' is {told} {self.unit} with all effects of {p.name} times "
+                f"{times}."
             )
-        spans = f"{min(self.differences):+.1f} to {max(self.differences):+.1f} months"
+        spans = f"{self._told(min(self.differences))} to {self._told(max(self.differences))} {self.unit}"
         turns = "no value within turns the order"
         if self.turns_at is not None:
             turns = f"the order turns at about {self.turns_at:.2g}"
@@ -98,42 +110,150 @@ class Turning:
         return f"{known}: across that '{self.strategy}' minus '{self.versus}' is {spans}; {turns}."
 
 
-def turning_points(
-    scenario: Scenario, tallies: Mapping[str, Tally], population: str, threads: int | None = None
-) -> tuple[Turning, ...]:
-    """How the contrast between the best and the worst strategy hangs on each timing assumption, strongest first.
+class _Measure(NamedTuple):
+    """A contrast that is turned: its value with all patients, and how a run of few tells it (None if it cannot)."""
 
-    Fewer patients say by how much it moves, which they can tell well, being the same; from where, all patients say.
-    Parameters that are decided by a strategy or held (no distribution) are left out; empty where there is no contrast.
+    outcome: str
+    unit: str
+    strategy: str
+    versus: str
+    base: float
+    of: Callable[[Run], float | None]
+
+
+def turning_points(run: Run, population: str, threads: int | None = None) -> tuple[Turning, ...]:
+    """How the contrast between the best and the worst strategy of a run hangs on each assumption, strongest first.
+
+    First of survival on what timing hangs on; then, where the scenario has terms, of net benefit at the highest
+    threshold, on the same and on prices and utilities.  Fewer patients say by how much a contrast moves, which they can
+    tell well, being the same; from where, all patients say.  Parameters that are decided by a strategy or held (no
+    distribution) are left out; empty where there is no contrast.
     """
-    told = restricted_means(tallies, population)
-    means = {name: mean.value for name, mean in told.items()} if told else {}
-    if len(set(means.values())) < 2:
+    scenario = replace(run.scenario, size=run.patients)
+    valuation = valuation_of(scenario, run.quantities)
+    measures = [one for one in (_of_survival(run, population), _of_benefit(valuation)) if one is not None]
+    if not measures:
         return ()
-    pair = (max(means, key=means.__getitem__), min(means, key=means.__getitem__))
-    two = replace(
+    named = {name for one in measures for name in (one.strategy, one.versus)}
+    few = replace(
         scenario,
-        strategies=tuple(s for s in scenario.strategies if s.name in pair),
+        strategies=tuple(s for s in scenario.strategies if s.name in named),
         size=min(scenario.size, PATIENTS),
     )
-    everybody = two.size == scenario.size
-    base = means[pair[0]] - means[pair[1]]
-    of_few = base if everybody else _difference(two, pair, population, threads)
-    if of_few is None:
-        return ()
+
+    def differences(of: Scenario, threads: int | None) -> list[float | None]:
+        one = _simulated(of, population, threads)
+        return [measure.of(one) for measure in measures]
+
+    everybody = few.size == scenario.size
+    of_few = [one.base for one in measures] if everybody else differences(few, threads)
     decided = {name for strategy in scenario.strategies for name in strategy.given}
-    varied = _varied(two.strategies[0].parameters, decided, scenario.turn)
-    ends = [_with(two, parameter, end) for parameter, prior in varied for end in (prior.low, prior.high)]
+    first = few.strategies[0].parameters
+    varied = _varied(first, decided, scenario.turn)
+    ends = [_with(few, parameter, end) for parameter, prior in varied for end in (prior.low, prior.high)]
     # A thread runs one end after another: what one does in Python hides behind what another simulates.
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-        differences = list(pool.map(lambda end: _difference(end, pair, population, threads=1), ends))
+        turned = list(pool.map(lambda end: differences(end, 1), ends))
     found = []
-    for (parameter, prior), low, high in zip(varied, differences[::2], differences[1::2], strict=True):
-        if low is not None and high is not None:
-            values = (prior.low, parameter.value, prior.high)
-            of_values = (base + (low - of_few), base, base + (high - of_few))
-            found.append(Turning(parameter, *pair, values, of_values, crossing(prior, values, of_values)))
-    return tuple(sorted(found, key=lambda turning: -turning.span))
+    for place, (measure, from_few) in enumerate(zip(measures, of_few, strict=True)):
+        for (parameter, prior), lows, highs in zip(varied, turned[::2], turned[1::2], strict=True):
+            low, high = lows[place], highs[place]
+            if low is not None and high is not None and from_few is not None:
+                values = (prior.low, parameter.value, prior.high)
+                moved = (measure.base + (low - from_few), measure.base, measure.base + (high - from_few))
+                found.append(_turning(parameter, prior, measure, values, moved))
+        if measure.outcome == NET_BENEFIT:
+            found += _by_prices(run, measure, decided)
+    return tuple(sorted(found, key=lambda turning: (turning.outcome != SURVIVAL, -turning.span)))
+
+
+def _turning(
+    parameter: Parameter,
+    prior: Distribution,
+    measure: _Measure,
+    values: tuple[float, ...],
+    differences: tuple[float, ...],
+) -> Turning:
+    turns_at = crossing(prior, values, differences)
+    return Turning(
+        parameter, measure.strategy, measure.versus, values, differences, turns_at, measure.outcome, measure.unit
+    )
+
+
+def _of_survival(run: Run, population: str) -> _Measure | None:
+    """The restricted mean survival time of the strategy of the longest minus the shortest; None if all are equal."""
+    told = restricted_means(run.tallies, population)
+    pair = _extremes(told or {})
+    if pair is None:
+        return None
+
+    def difference(of: Run) -> float | None:
+        means = restricted_means(of.tallies, population)
+        return None if means is None else (means[pair[0]] - means[pair[1]]).value
+
+    base = difference(run)
+    assert base is not None
+    return _Measure(SURVIVAL, "months", *pair, base, difference)
+
+
+def _of_benefit(valuation: Valuation | None) -> _Measure | None:
+    """The net benefit at the highest threshold of the best strategy minus the worst; None if all are equal."""
+    if valuation is None:
+        return None
+    threshold = valuation.terms.thresholds[-1]
+    pair = _extremes({name: one.net_benefit(threshold) for name, one in valuation.strategies.items()})
+    if pair is None:
+        return None
+
+    def of_valuation(one: Valuation) -> float:
+        best, worst = (one.strategies[name].net_benefit(threshold) for name in pair)
+        return best.value - worst.value
+
+    def difference(of: Run) -> float | None:
+        valued = valuation_of(of.scenario, of.quantities)
+        return None if valued is None else of_valuation(valued)
+
+    unit = f"{valuation.terms.money} at {threshold:,.0f} a QALY"
+    return _Measure(NET_BENEFIT, unit, *pair, of_valuation(valuation), difference)
+
+
+def _extremes(told: Mapping[str, Estimate]) -> tuple[str, str] | None:
+    """The strategies of the highest and the lowest value; None where no two differ."""
+    values = {name: estimate.value for name, estimate in told.items()}
+    if len(set(values.values())) < 2:
+        return None
+    return max(values, key=values.__getitem__), min(values, key=values.__getitem__)
+
+
+def _by_prices(run: Run, measure: _Measure, decided: Collection[str]) -> list[Turning]:
+    """What prices, doses and utilities do to net benefit: all patients are valued again, and none is simulated.
+
+    What changes how often something is counted (intervals, durations) is not among them.
+    """
+    pair = (measure.strategy, measure.versus)
+    two = replace(run.scenario, strategies=tuple(s for s in run.scenario.strategies if s.name in pair))
+    counted = {name for one in run.quantities.values() for name in one.rules.counted_by}
+    used = {name for one in run.quantities.values() for name in one.rules.valued_by} - counted - set(decided)
+    first = two.strategies[0].parameters
+    found = []
+    for name in (name for name in first if name in used):
+        parameter, prior = first[name], first[name].distribution
+        if prior is None or not prior.low < parameter.value < prior.high:
+            continue
+        low, high = (
+            _valued_again(run.quantities, _with(two, parameter, end), measure) for end in (prior.low, prior.high)
+        )
+        values = (prior.low, parameter.value, prior.high)
+        found.append(_turning(parameter, prior, measure, values, (low, measure.base, high)))
+    return found
+
+
+def _valued_again(quantities: Mapping[str, Quantities], scenario: Scenario, measure: _Measure) -> float:
+    again = valuation_of(scenario, quantities)
+    assert again is not None
+    threshold = again.terms.thresholds[-1]
+    best, worst = (again.strategies[name].net_benefit(threshold) for name in (measure.strategy, measure.versus))
+    return best.value - worst.value
 
 
 def _varied(
@@ -172,12 +292,10 @@ def _with(scenario: Scenario, parameter: Parameter, value: float) -> Scenario:
     return replace(scenario, strategies=tuple(strategies))
 
 
-def _difference(scenario: Scenario, pair: tuple[str, str], population: str, threads: int | None) -> float | None:
-    """None if the few patients that are simulated hold nobody of a population that is rare."""
-    means = restricted_means(
-        simulate_strategies(scenario, _headline_of(scenario, population), threads=threads), population
-    )
-    return None if means is None else (means[pair[0]] - means[pair[1]]).value
+def _simulated(scenario: Scenario, population: str, threads: int | None) -> Run:
+    run = Run(scenario, _headline_of(scenario, population), threads=threads, value=scenario.terms is not None)
+    run.up_to(scenario.size)
+    return run
 
 
 def _headline_of(scenario: Scenario, population: str) -> Definitions:

@@ -60,7 +60,7 @@ def load_priors(folder: Path, parameters: Parameters) -> dict[str, Prior]:
         found[prior.name] = prior
     problems.raise_if_any()
     named = {prior.parameter for prior in found.values()}
-    for name, parameter in parameters.items():
+    for name, parameter in parameters.of_pathway().items():
         distribution = parameter.distribution
         if name not in named and not parameter.decision and distribution:
             own = OF_ARM + name if parameter.of_arm else name

@@ -71,8 +71,8 @@ def run(
         typer.Option(
             "--precision",
             metavar="OUTCOME:ERROR",
-            help="Go on until the standard error of every contrast of this outcome (as in summary.csv) is so small; "
-            "with --patients, so many at most.",
+            help="Go on until the standard error of every contrast of this outcome (as in summary.csv, or qaly, or "
+            "cost) is so small; with --patients, so many at most.",
         ),
     ] = None,
     keep_stays: Annotated[
@@ -129,9 +129,7 @@ def _precision(text: str | None) -> Precision | None:
     except ValueError:
         size = math.nan
     if not outcome or not 0.0 < size < math.inf:
-        accepted = (
-            "an outcome as in summary.csv and its standard error, such as 'OS: restricted mean to 120 months:0.1'"
-        )
+        accepted = "an outcome as in summary.csv, or qaly or cost, and its standard error, such as 'qaly:0.01'"
         raise InputError(Problem("--precision", None, "", f"given {shown(text)}; accepted: {accepted}"))
     return Precision(outcome, size)
 

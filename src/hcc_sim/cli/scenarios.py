@@ -82,7 +82,8 @@ def write_parameter_book(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     calibration: CalibrationOption = None,
 ) -> None:
-    """Write the parameter book: every parameter with value, interval, kind, origin, and the exits that use it."""
+    """Write the parameter book: every parameter with value, interval, kind, origin, and what uses it."""
+    from hcc_sim.economics.hcc import uses
     from hcc_sim.fit_in_use import parameters_in_use
     from hcc_sim.parameters import load_calibration
     from hcc_sim.report.parameter_book import FILES, write_book
@@ -91,7 +92,7 @@ def write_parameter_book(
     known = load_calibration(calibration)
     may_write(out, FILES, force=force)
     parameters, fit = parameters_in_use(known)
-    write_book(out, parameters, hcc_pathway_of(known).uses(), fit)
+    write_book(out, parameters, {**hcc_pathway_of(known).uses(), **uses()}, fit)
     say(f"{', '.join(FILES)} in {out}")
 
 

@@ -52,3 +52,15 @@ def discounted_cycles(from_months: Floats, interval_months: float, count: Floats
         return np.asarray(count, dtype=np.float64)
     step = math.log1p(rate_per_year) / MONTHS_A_YEAR * interval_months
     return np.asarray(factors(from_months, rate_per_year) * np.expm1(-step * count) / np.expm1(-step))
+
+
+def discounted_aged_months(from_months: Floats, to_months: Floats, rate_per_year: float) -> Floats:
+    """Each span's (n,) integral of years since the start, discounted, over months: what ageing takes of it."""
+    length = to_months - from_months
+    if rate_per_year == 0.0:
+        return np.asarray(length * (from_months + to_months) / (2.0 * MONTHS_A_YEAR))
+    force = math.log1p(rate_per_year) / MONTHS_A_YEAR
+    x = force * length
+    within = (-np.expm1(-x) - x * np.exp(-x)) / force**2  # the integral of s exp(-force s) from 0 to length
+    before = from_months * discounted_months(from_months, to_months, rate_per_year)
+    return np.asarray((before + np.exp(-force * from_months) * within) / MONTHS_A_YEAR)

@@ -7,9 +7,10 @@ that stays show, and by what ends a stay.  A price, a utility or a loss is the n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from hcc_sim.economics.doses import Packs
 from hcc_sim.pathway.model import Amount
 
 CATEGORIES = (
@@ -28,12 +29,12 @@ CATEGORIES = (
 
 @dataclass(frozen=True, kw_only=True)
 class _Item:
-    """A resource: `price` for each unit of it, times `amount` units each time."""
+    """A resource: `price` for each unit of it, times `amount` units each time (or the packs of a dose)."""
 
     name: str
     category: str
     price: Amount
-    amount: Amount = 1.0
+    amount: Amount | Packs = 1.0
 
     def __post_init__(self) -> None:
         if self.category not in CATEGORIES:
@@ -57,12 +58,16 @@ class PerMonth(_While):
 
 @dataclass(frozen=True, kw_only=True)
 class PerCycle(_While):
-    """Priced by the cycle: one as a span begins and one every `interval_months` while it lasts.
+    """Priced by the cycle: one `after_months` into a span and one every `interval_months`, for `until_months` of it.
 
-    A span is time without a break in which the rule holds; of all cycles of a patient the first `most` count.
+    A span is time without a break in which the rule holds; with `each_entry` it breaks where a state is entered anew.
+    Of all cycles of a patient the first `most` count.  An interval of `never` gives the first alone.
     """
 
     interval_months: Amount
+    after_months: Amount = 0.0
+    until_months: Amount = float("inf")
+    each_entry: bool = False
     most: Amount = float("inf")
     unit = "cycles"
 
@@ -118,6 +123,8 @@ class Rules:
     items: tuple[Item, ...]
     health: tuple[Health, ...]
     decrements: tuple[Decrement, ...] = ()
+    lost_share_per_year: Amount = 0.0
+    """Of every utility, for each year since the start: what ageing takes."""
 
     def __post_init__(self) -> None:
         for kind in (self.items, self.health, self.decrements):
@@ -125,3 +132,38 @@ class Rules:
                 raise ValueError(f"named twice: {', '.join(map(repr, twice))}")
         if not self.health or self.health[-1].states or self.health[-1].shown:
             raise ValueError("the last health state must hold for everybody: no states, nothing shown")
+
+    @property
+    def counted_by(self) -> frozenset[str]:
+        """Names of parameters that say how often something counts, or for how long."""
+        return frozenset(name for one in (*self.items, *self.decrements) for name in _named(one, _COUNTS))
+
+    @property
+    def valued_by(self) -> frozenset[str]:
+        """Names of parameters that say what something that was counted is worth."""
+        ones = (*self.items, *self.health, *self.decrements, self)
+        return frozenset(name for one in ones for name in _named(one, _VALUES))
+
+    def uses(self) -> dict[str, tuple[str, ...]]:
+        """Parameter -> names of what uses it, in order."""
+        found: dict[str, dict[str, None]] = {}
+        for one in (*self.items, *self.health, *self.decrements):
+            for name in _named(one, (*_COUNTS, *_VALUES)):
+                found.setdefault(name, {})[one.name] = None
+        for name in _named(self, _VALUES):
+            found.setdefault(name, {})["every health state"] = None
+        return {name: tuple(users) for name, users in found.items()}
+
+
+_COUNTS = ("interval_months", "after_months", "until_months", "most", "months")
+_VALUES = ("price", "amount", "utility", "loss", "lost_share_per_year")
+
+
+def _named(one: object, fields: Sequence[str]) -> Iterator[str]:
+    """The names of parameters among these fields, and among those of a dose."""
+    for name in fields:
+        value = getattr(one, name, None)
+        if isinstance(value, Packs):
+            yield from _named(value, ("dose", "shared", "kg_mean", "kg_sd"))
+        elif isinstance(value, str):
+            yield value

@@ -13,7 +13,13 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hcc_sim.economics.discounting import check_rate, discounted_cycles, discounted_months, factors
+from hcc_sim.economics.discounting import (
+    check_rate,
+    discounted_aged_months,
+    discounted_cycles,
+    discounted_months,
+    factors,
+)
 from hcc_sim.economics.items import Decrement, PerCycle, PerEvent, PerMonth, Rules
 from hcc_sim.history import BLOCK, Stays
 from hcc_sim.outcomes.tally import GROUPS, among
@@ -35,7 +41,8 @@ class Quantities:
 
     `used[item]` (2, 100) are units, plain and discounted at the rate of costs.  `lived[health]` and `lost[decrement]`
     (2, K, 100) are months up to each of `until_months` (the last is the horizon), plain and discounted at the rate of
-    effects; what is lost is not yet multiplied by how much.  `members` (100,) counts patients.
+    effects; what is lost is not yet multiplied by how much.  `aged[health]`, of the same shape, are months times years
+    since the start, counted only where ageing takes something.  `members` (100,) counts patients.
     """
 
     def __init__(
@@ -78,13 +85,15 @@ class Quantities:
         shape = (2, len(self.until_months), GROUPS)
         self.lived = {health.name: np.zeros(shape) for health in rules.health}
         self.lost = {decrement.name: np.zeros(shape) for decrement in rules.decrements}
+        ages = number(rules.lost_share_per_year, values) > 0.0
+        self.aged = {health.name: np.zeros(shape) for health in rules.health} if ages else {}
         asked = {name for one in (*rules.items, *rules.health) for name in getattr(one, "shown", {})}
         self._names = _Names(state_names, exit_names, shown_names, asked, staying)
         self._next_patient: int | None = None
         self._numbers = {
             (one.name, what): _positive(one.name, what, number(getattr(one, what), values))
             for one in (*rules.items, *rules.decrements)
-            for what in ("interval_months", "most", "months")
+            for what in ("interval_months", "after_months", "until_months", "most", "months")
             if hasattr(one, what)
         }
         self._profile, self._of_profile, self._health = self._profiles()
@@ -145,18 +154,28 @@ class Quantities:
                 months = summed(discounted_months(begin, end, rate))
                 for place, health in enumerate(self.rules.health):
                     _add(self.lived[health.name][kind, k], months[:, self._health == place].sum(axis=1))
+                if self.aged:
+                    aged = summed(discounted_aged_months(begin, end, rate))
+                    for place, health in enumerate(self.rules.health):
+                        _add(self.aged[health.name][kind, k], aged[:, self._health == place].sum(axis=1))
 
     def _add_cycles(self, item: PerCycle, chunk: _Chunk) -> None:
         place = self.rules.items.index(item)
-        interval, most = self._numbers[item.name, "interval_months"], self._numbers[item.name, "most"]
+        named = ("interval_months", "after_months", "until_months", "most")
+        interval, after, until, most = (self._numbers[item.name, what] for what in named)
+        interval = min(interval, 2.0 * self.horizon_months)  # beyond the horizon is as good as never
         holds = self._of_profile[self._profile[chunk.code[chunk.timed]], place]
         patient = chunk.patient[chunk.timed]
         goes_on = np.zeros(len(holds), np.bool_)
         goes_on[1:] = holds[1:] & holds[:-1] & (patient[1:] == patient[:-1])
+        if item.each_entry:
+            goes_on &= chunk.stays_on[chunk.timed - 1]
         begins = np.flatnonzero(holds & ~goes_on)
         ends = np.flatnonzero(holds & ~np.append(goes_on[1:], False))
         who, begin = patient[begins], chunk.entered[chunk.timed[begins]]
-        count = np.ceil((chunk.left[chunk.timed[ends]] - begin) / interval - _SLACK)
+        end = np.minimum(chunk.left[chunk.timed[ends]], begin + until)
+        begin = np.minimum(begin + after, end)
+        count = np.ceil((end - begin) / interval - _SLACK)
         before = _before(who, count)
         count = np.clip(most - before, 0.0, count)
         self._use(item.name, chunk, who, count, discounted_cycles(begin, interval, count, self.rate_of_costs))
@@ -297,10 +316,10 @@ def _before(who: Integers, count: Floats) -> Floats:
 def _positive(name: str, what: str, value: float) -> float:
     if what == "most":
         fine, least = value >= 0.0 and (value == math.inf or value.is_integer()), "a whole number of 0 or more"
-    elif what == "months":
+    elif what in ("months", "after_months", "until_months"):
         fine, least = value >= 0.0, "at least 0"
     else:
-        fine, least = 0.0 < value < math.inf, "above 0 and finite"
+        fine, least = value > 0.0, "above 0"
     if not fine:
         raise ValueError(f"{name!r}: {what} is {value}; it must be {least}")
     return value

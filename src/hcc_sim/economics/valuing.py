@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hcc_sim.economics.costs_and_effects import CostsAndEffects
 from hcc_sim.economics.discounting import MONTHS_A_YEAR
+from hcc_sim.economics.doses import Packs
 from hcc_sim.economics.items import CATEGORIES, Rules
 from hcc_sim.economics.quantities import DISCOUNTED, PLAIN, Quantities
 from hcc_sim.outcomes.estimates import Estimate, estimate_of, whole_and_without
 from hcc_sim.outcomes.hcc import EVERYBODY
-from hcc_sim.pathway.model import number
+from hcc_sim.pathway.model import Amount, number
 
 Floats = NDArray[np.float64]
 
@@ -27,15 +29,35 @@ KINDS = {DISCOUNTED: "discounted", PLAIN: "undiscounted"}
 HIGHEST_UTILITY = 1.0
 
 
+class Lived(NamedTuple):
+    """A health state: its utility, and (2, 101) years in it and years times years since the start."""
+
+    utility: float
+    years: Floats
+    aged_years: Floats
+
+
+class Lost(NamedTuple):
+    """A loss of utility, and (2, 101) years for which it is lost."""
+
+    loss: float
+    years: Floats
+
+
 @dataclass(frozen=True)
 class Valued:
     """A strategy, per patient: `[0]` of all patients, `[1 + g]` without group g.
+
+    QALYs are the sum over health states of utility x (years - share lost by ageing x aged years), less the losses.
 
     Attributes:
         rules: what was counted.
         currency: of prices, with the price year.
         prices: item -> price of a unit.
         used: item -> (2, 101) units, plain and discounted.
+        lived: health state -> time in it, to the horizon.
+        lost: loss of utility -> time for which it is lost, to the horizon.
+        lost_share_per_year: of utility, by ageing.
         until_months: K times; the last is the horizon.
         qalys: (2, K, 101) up to each of these times, plain and discounted.
         life_years: the same.
@@ -47,6 +69,9 @@ class Valued:
     currency: str
     prices: Mapping[str, float]
     used: Mapping[str, Floats]
+    lived: Mapping[str, Lived]
+    lost: Mapping[str, Lost]
+    lost_share_per_year: float
     until_months: tuple[float, ...]
     qalys: Floats
     life_years: Floats
@@ -83,6 +108,12 @@ class Valued:
     def life_year(self, kind: int = DISCOUNTED) -> Estimate:
         """Life years up to the horizon."""
         return self._estimate("life years", kind, "years", self.life_years[kind, -1])
+
+    def net_benefit(self, threshold: float) -> Estimate:
+        """Net monetary benefit at a threshold: threshold x QALYs - costs, discounted."""
+        money = self.cost().estimates
+        values = threshold * self.qalys[DISCOUNTED, -1] - money
+        return estimate_of(EVERYBODY, f"net monetary benefit at {threshold:g}", self.currency, values, self.members)
 
     def estimates(self) -> Iterator[Estimate]:
         """Totals, costs by category, and QALYs that lie past each of the times before the horizon."""
@@ -126,21 +157,38 @@ def valued(quantities: Quantities, values: Mapping[str, float], currency: str = 
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(np.moveaxis(whole_and_without(np.moveaxis(sums, -1, 0)), 0, -1) / members)
 
-    times = {item.name: _at_least_0(item.name, "amount", number(item.amount, values)) for item in rules.items}
-    months = np.sum([quantities.lived[one.name] for one in rules.health], axis=0)
-    weighted = sum(
-        _utility(one.name, number(one.utility, values)) * quantities.lived[one.name] for one in rules.health
-    ) - sum(
-        _at_least_0(one.name, "loss of utility", number(one.loss, values)) * quantities.lost[one.name]
-        for one in rules.decrements
-    )
+    times = {item.name: _at_least_0(item.name, "amount", _amount(item.amount, values)) for item in rules.items}
+    by_age = number(rules.lost_share_per_year, values)
+    if by_age and not quantities.aged:
+        raise ValueError("utilities fall with age, but what ageing takes was not counted")
+    utilities = {one.name: _utility(one.name, number(one.utility, values)) for one in rules.health}
+    losses = {one.name: _at_least_0(one.name, "loss of utility", number(one.loss, values)) for one in rules.decrements}
+    months = np.sum(list(quantities.lived.values()), axis=0)
+    weighted = np.zeros_like(months)
+    for name, sums in quantities.lived.items():
+        weighted += utilities[name] * (sums - by_age * quantities.aged[name] if by_age else sums)
+    for name, sums in quantities.lost.items():
+        weighted -= losses[name] * sums
+    nothing = np.zeros((2, len(whole_and_without(quantities.members))))
+    lived = {
+        name: Lived(
+            utilities[name],
+            mean(sums[:, -1] / MONTHS_A_YEAR),
+            mean(quantities.aged[name][:, -1] / MONTHS_A_YEAR) if by_age else nothing,
+        )
+        for name, sums in quantities.lived.items()
+    }
+    lost = {name: Lost(losses[name], mean(sums[:, -1] / MONTHS_A_YEAR)) for name, sums in quantities.lost.items()}
     return Valued(
         rules,
         currency,
         {item.name: _at_least_0(item.name, "price", number(item.price, values)) for item in rules.items},
         {name: mean(times[name] * sums) for name, sums in quantities.used.items()},
+        lived,
+        lost,
+        by_age,
         quantities.until_months,
-        mean(np.asarray(weighted) / MONTHS_A_YEAR),
+        mean(weighted / MONTHS_A_YEAR),
         mean(months / MONTHS_A_YEAR),
         quantities.members.copy(),
         (quantities.rate_of_costs, quantities.rate_of_effects),
@@ -161,6 +209,10 @@ def costs_and_effects(strategies: Mapping[str, Valued]) -> CostsAndEffects:
     return CostsAndEffects(
         tuple(strategies), [one.cost().value for one in found], [one.qaly().value for one in found], currency
     )
+
+
+def _amount(amount: Amount | Packs, values: Mapping[str, float]) -> float:
+    return amount.number(values) if isinstance(amount, Packs) else number(amount, values)
 
 
 def _at_least_0(name: str, what: str, value: float) -> float:

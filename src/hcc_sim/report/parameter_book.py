@@ -1,4 +1,4 @@
-"""The parameter book: every parameter with value, interval, kind, origin, and the exits that use it."""
+"""The parameter book: every parameter with value, interval, kind, origin, and what uses it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hcc_sim.files import written_together
 from hcc_sim.report.listing import origin_text
 from hcc_sim.report.markdown import table
-from hcc_sim.units import UNITS
+from hcc_sim.units import UNITS, is_money
 
 if TYPE_CHECKING:
     from hcc_sim.fit_in_use import FitInUse
@@ -23,7 +23,8 @@ Made by `hcc-sim scenarios book --out DIR` from the files in `calibration/`; not
 
 No number that shapes a result lives in code. `reported` is printed in a source, `calibrated` fitted to the figures of
 all studies at once ([how](calibration.md)), `assumed` neither: those come first where a result is read. Intervals are
-central 95%; what is held has none. A `decision` is what strategies choose."""
+central 95%; what is held has none. A `decision` is what strategies choose. Prices, doses and utilities
+(`economics.yaml`) belong to no fit: changing them needs no calibration."""
 
 
 def write_book(folder: Path, parameters: Parameters, uses: Mapping[str, Sequence[str]], fit: FitInUse | None) -> None:
@@ -72,7 +73,11 @@ def _row(parameter: Parameter, uses: Sequence[str]) -> tuple[str, ...]:
 def _value(parameter: Parameter) -> str:
     """Three digits and the unit; durations as a reader would write them."""
     number = _short(parameter, parameter.value)
-    return number if parameter.unit in ("months", "number", "probability") else f"{number} {parameter.unit}"
+    return (
+        number
+        if parameter.unit in ("months", "number", "probability") or is_money(parameter.unit)
+        else f"{number} {parameter.unit}"
+    )
 
 
 def _interval(parameter: Parameter) -> str:

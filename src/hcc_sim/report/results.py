@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 def write_results(folder: Path, comparison: Comparison, how: Mapping[str, Any], *, plots: bool = True) -> list[str]:
     """Write everything but the stays into the folder; the names of all files, the manifest's `files` among them."""
-    for name, table in comparison.tables._asdict().items():
+    tables = comparison.tables._asdict()
+    if comparison.valuation is not None:
+        tables |= comparison.valuation.tables._asdict()
+    for name, table in tables.items():
         (folder / f"{name}.csv").write_text(csv_text(table), encoding="utf-8", newline="")
     write_parameters(folder / "parameters.csv", comparison.scenario)
     if plots:

@@ -13,8 +13,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from hcc_sim.outcomes.hcc import EVERYBODY
 from hcc_sim.report.numbers import STANDARD_ERRORS, decimals, signed_with_error, with_error
-from hcc_sim.units import format_duration
+from hcc_sim.units import format_duration, is_money
 
 if TYPE_CHECKING:
     from hcc_sim.analyses.compare import Comparison
@@ -73,7 +74,9 @@ def _months_of(months: int) -> Section:
     )
 
 
-SECTIONS: tuple[tuple[Section, ...], ...] = (
+Sections = Sequence[Sequence[Section]]
+
+SECTIONS: Sections = (
     (
         Section(
             "Survival",
@@ -119,6 +122,20 @@ Of sections side by side the first is shown of which the summary holds a row: a 
 """
 
 
+VALUE_SECTIONS: Sections = (
+    (
+        Section(
+            "Discounted",
+            (
+                Row("costs", ("costs (discounted)",), says_unit=True),
+                Row("QALYs", ("QALYs (discounted)",)),
+                Row("life years", ("life years (discounted)",)),
+            ),
+        ),
+    ),
+)
+"""Costs and QALYs, which are told of everybody."""
+
 SHOWN_IF_ANY = (
     "spared surgery",
     "complete response kept",
@@ -138,6 +155,7 @@ def overview(comparison: Comparison, folder: Path | None, files: Sequence[str] =
     return Group(
         heading(comparison),
         *_tables(comparison, width),
+        *_value_tables(comparison, width),
         _statements(comparison, folder, files),
         Text(f"\n{NOT_ADVICE}", style="italic"),
     )
@@ -223,7 +241,44 @@ def _tables(comparison: Comparison, width: int) -> Iterator[RenderableType]:
         yield from _in_blocks(differences, names[1:], width, signed=True)
 
 
-def _in_blocks(cells: Cells, names: Sequence[str], width: int, *, signed: bool) -> Iterator[RenderableType]:
+def _value_tables(comparison: Comparison, width: int) -> Iterator[RenderableType]:
+    """Costs and QALYs of everybody, net benefit at each threshold, and differences; nothing where none are told."""
+    valuation = comparison.valuation
+    if valuation is None:
+        return
+    names, money = list(valuation.strategies), valuation.terms.money
+    benefits = {
+        f"at {threshold:,.0f} a QALY": {name: one.net_benefit(threshold) for name, one in valuation.strategies.items()}
+        for threshold in valuation.terms.thresholds
+    }
+    rows = tuple(Row(label, (label,), says_unit=True) for label in benefits)
+    sections = (*VALUE_SECTIONS, (Section("Net monetary benefit", rows),))
+    yield Text(
+        f"Costs and QALYs: all {comparison.scenario.size:,} patients, from the start of therapy on", style="bold"
+    )
+    values = {
+        (row.outcome, row.strategy): (row.value, row.mc_se, row.unit)
+        for row in comparison.tables.summary.rows
+        if row.population == EVERYBODY
+    }
+    values |= {(label, n): (b.value, b.mc_se, money) for label, of in benefits.items() for n, b in of.items()}
+    yield from _in_blocks(values, names, width, signed=False, sections=sections)
+    if len(names) > 1:
+        differences = {
+            (row.outcome, row.strategy): (row.difference, row.mc_se, row.unit)
+            for row in comparison.tables.contrasts.rows
+            if row.population == EVERYBODY and row.versus == names[0]
+        }
+        for label, of in benefits.items():
+            gaps = {name: of[name] - of[names[0]] for name in names[1:]}
+            differences |= {(label, name): (gap.value, gap.mc_se, money) for name, gap in gaps.items()}
+        yield Text(f"Difference from '{names[0]}'", style="bold")
+        yield from _in_blocks(differences, names[1:], width, signed=True, sections=sections)
+
+
+def _in_blocks(
+    cells: Cells, names: Sequence[str], width: int, *, signed: bool, sections: Sections = SECTIONS
+) -> Iterator[RenderableType]:
     """One table, or several below one another where the strategies do not fit side by side."""
     least, most = _CELL_WIDTH
     cell = min(max(least, *(len(word) for name in names for word in name.split())), most)
@@ -231,17 +286,17 @@ def _in_blocks(cells: Cells, names: Sequence[str], width: int, *, signed: bool) 
     size = math.ceil(len(names) / math.ceil(len(names) / beside))
     column = min((width - _LABEL_WIDTH) // size, cell + 4)
     for first in range(0, len(names), size):
-        yield _table(cells, names[first : first + size], column, signed=signed)
+        yield _table(cells, names[first : first + size], column, sections, signed=signed)
         yield Text("")
 
 
-def _table(cells: Cells, names: Sequence[str], width: int, *, signed: bool) -> Table:
+def _table(cells: Cells, names: Sequence[str], width: int, sections: Sections, *, signed: bool) -> Table:
     told = {outcome for outcome, _ in cells}
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=0)
     drawn.add_column("", width=_LABEL_WIDTH)
     for name in names:
         drawn.add_column(Text(name), justify="right", overflow="fold", width=width - 1)  # and a blank between columns
-    for alternatives in SECTIONS:
+    for alternatives in sections:
         section = next((s for s in alternatives if any(_found(row, told) for row in s.rows)), None)
         if section is None:
             continue
@@ -260,7 +315,7 @@ def _found(row: Row, told: set[str]) -> str:
 def _texts(row: Row, cells: Sequence[Cell | None], *, signed: bool) -> Iterator[Text]:
     """The label, then value and 1.96 standard errors under each strategy."""
     unit = next(cell[2] for cell in cells if cell is not None)
-    scale = 100.0 if unit == "share" else 1.0
+    scale = _SCALES.get("money" if is_money(unit) else unit, 1.0)
     numbers = [(scale * c[0], scale * STANDARD_ERRORS * c[1]) if c else (math.nan, math.nan) for c in cells]
     places = decimals(error for _, error in numbers)
     written = signed_with_error if signed else with_error
@@ -269,8 +324,14 @@ def _texts(row: Row, cells: Sequence[Cell | None], *, signed: bool) -> Iterator[
         yield Text(written(value, error, places), no_wrap=True)
 
 
-def _unit(unit: str, *, signed: bool) -> str:
+_SCALES = {"share": 100.0, "money": 0.001}
+"""What numbers of a unit are multiplied by to be shown."""
+
+
+def _unit(unit: str, *, signed: bool = False) -> str:
     """`pp`: percentage points."""
+    if is_money(unit):
+        return f"1,000 {unit}"
     if unit == "share":
         return "pp" if signed else "%"
     return unit
@@ -302,6 +363,10 @@ def statements(comparison: Comparison) -> Iterator[tuple[str, str]]:
         yield "Unknown", effect
     if unseen := comparison.unseen_differences():
         yield "Unseen", unseen
+    if value := comparison.answer_of_value():
+        yield "Value", value
+    if strongest := comparison.strongest_assumption_of_value():
+        yield "Hangs on", strongest
     for sentence in comparison.turned_as_asked():
         yield "Turned", sentence
     for text in borrowed(scenario):
