@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
@@ -15,10 +15,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from hcc_sim.analyses.flow import PATIENTS
+from hcc_sim.outcomes.hcc import WITHIN_MONTHS
 from hcc_sim.pathway.diagram import svg
+from hcc_sim.pathway.hcc import AGGRESSIVENESS
 from hcc_sim.report.flow_plot import flow_figure
 from hcc_sim.report.screen import NOT_ADVICE, population_in_words, regimens_in_words
-from hcc_sim.report.style import COLOURS, DASHES, STYLE
+from hcc_sim.report.style import STYLE, strategy_style
+from hcc_sim.report.tornado_plot import tornado_figure
+from hcc_sim.report.value_plots import value_figures
 from hcc_sim.scenario import hcc_pathway_of
 
 if TYPE_CHECKING:
@@ -66,19 +70,39 @@ def write_plots(folder: Path, comparison: Comparison) -> None:
         landmarks = _landmarks(contrasts, comparison, plot.endpoint, names[0])
         with mpl.rc_context(STYLE):
             figure = curve_figure(plot, table, landmarks, names, comparison)
-            figure.savefig(folder / f"{plot.file}.svg", metadata={"Date": None})
-            figure.savefig(folder / f"{plot.file}.png", dpi=150)
+            _save(folder, plot.file, figure)
         data = table.drop(columns=["population", "outcome"])
         _write(folder / f"{plot.file}.csv", data)
         if len(names) > 1:
             _write(folder / f"{plot.file}-differences.csv", landmarks)
     with mpl.rc_context(STYLE):
+        for name, (figure, data) in {**value_figures(comparison), **_tornados(comparison)}.items():
+            _save(folder, name, figure)
+            _write(folder / f"{name}.csv", data)
         about = f"{_who(comparison.scenario)}; seed {comparison.scenario.seed}"
         figure = flow_figure(comparison.flows, f"Where patients go: {_short(comparison.scenario.title, 60)}", about)
-        figure.savefig(folder / "flow.svg", metadata={"Date": None})
-        figure.savefig(folder / "flow.png", dpi=150)
+        _save(folder, "flow", figure)
     _write(folder / "flow.csv", pd.DataFrame(comparison.flows))
     (folder / "pathway.svg").write_text(svg(hcc_pathway_of(comparison.scenario.calibration)), encoding="utf-8")
+
+
+def _save(folder: Path, name: str, figure: Figure) -> None:
+    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+    figure.savefig(folder / f"{name}.png", dpi=150)
+
+
+def _tornados(comparison: Comparison) -> dict[str, tuple[Figure, pd.DataFrame]]:
+    """File name -> what survival and net benefit hang on, where anything moves them."""
+    title, found = comparison.scenario.title, {}
+    of_survival = [one for one in comparison.turnings if one.parameter.name != AGGRESSIVENESS]
+    if of_survival:
+        unit = f"months of the first {WITHIN_MONTHS:g}"
+        found["hangs-on-survival"] = tornado_figure(of_survival, f"What survival hangs on: {title}", unit, 1.0)
+    of_value = [one for one in comparison.turnings_of_value if one.parameter.name != AGGRESSIVENESS]
+    if of_value:
+        unit = f"net benefit, 1,000 {of_value[0].unit}"
+        found["hangs-on-value"] = tornado_figure(of_value, f"What net benefit hangs on: {title}", unit, 0.001)
+    return found
 
 
 def _who(scenario: Scenario) -> str:
@@ -147,14 +171,6 @@ def curve_figure(
     return figure
 
 
-def _style(position: int) -> dict[str, Any]:
-    """Colour and dashes by the strategy's position; beyond eight, old colours meet new dashes."""
-    return {
-        "color": COLOURS[position % len(COLOURS)],
-        "linestyle": DASHES[(position + position // len(COLOURS)) % len(DASHES)],
-    }
-
-
 def _last_month(curves: pd.DataFrame) -> float:
     """Where the time axis ends: hardly anybody is left, or follow-up is over; in whole years if it can be."""
     most = curves.groupby("months")["value"].max()
@@ -170,7 +186,7 @@ def _ticks(last: float) -> list[float]:
 
 def _draw_curves(axes: Axes, by_name: dict[str, pd.DataFrame], label: str, last: float) -> None:
     for position, table in enumerate(by_name.values()):
-        style = _style(position)
+        style = strategy_style(position)
         months = table["months"]
         axes.fill_between(
             months, 100 * table["low"], 100 * table["high"], color=style["color"], alpha=BAND, linewidth=0
@@ -186,9 +202,9 @@ def _draw_differences(axes: Axes, by_name: dict[str, pd.DataFrame], landmarks: p
     """Lines are differences of the curves above; bars at the landmarks are paired errors, side by side."""
     names = list(by_name)
     first = by_name[names[0]].set_index("months")["value"]
-    axes.axhline(0, linewidth=1.2, **_style(0))
+    axes.axhline(0, linewidth=1.2, **strategy_style(0))
     for position, name in enumerate(names[1:], 1):
-        style = _style(position)
+        style = strategy_style(position)
         line = by_name[name].set_index("months")["value"] - first
         within = line.index <= last
         axes.plot(line.index[within], 100 * line[within], zorder=3, **{**style, "linewidth": 1.4})
@@ -227,11 +243,11 @@ def _patients_left(
             x = LEFT + (RIGHT - LEFT) * tick / axes.get_xlim()[1]
             figure.text(
                 x, 1 - (y - 0.1) / total, f"{left:,.0f}" if left == left else "-", fontsize=7.5,
-                color=_style(position)["color"], ha="center", va="center",
+                color=strategy_style(position)["color"], ha="center", va="center",
             )  # fmt: skip
         figure.text(
-            RIGHT + 0.025, 1 - (y - 0.1) / total, _short(name, 32), fontsize=7.5, color=_style(position)["color"],
-            va="center", parse_math=False,
+            RIGHT + 0.025, 1 - (y - 0.1) / total, _short(name, 32), fontsize=7.5,
+            color=strategy_style(position)["color"], va="center", parse_math=False,
         )  # fmt: skip
 
 
@@ -244,7 +260,7 @@ def _legend(figure: Figure, axes: Axes, names: Sequence[str], by_name: dict[str,
         return float(values.iloc[-1]) if len(values) and values.iloc[-1] == values.iloc[-1] else 0.0
 
     ordered = sorted(range(len(names)), key=lambda position: -height(names[position]))
-    lines = [Line2D([], [], linewidth=1.9, **_style(position)) for position in ordered]
+    lines = [Line2D([], [], linewidth=1.9, **strategy_style(position)) for position in ordered]
     labels = [textwrap.fill(_short(names[position], 60), 20) for position in ordered]
     figure.legend(
         lines, labels, loc="upper left", bbox_to_anchor=(RIGHT + 0.01, axes.get_position().y1 + 0.01), frameon=False,

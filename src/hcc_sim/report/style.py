@@ -19,6 +19,15 @@ DASHES: tuple[Any, ...] = (
 )
 """And in black and white."""
 
+
+def strategy_style(position: int) -> dict[str, Any]:
+    """Colour and dashes by a strategy's position; beyond eight, old colours meet new dashes."""
+    return {
+        "color": COLOURS[position % len(COLOURS)],
+        "linestyle": DASHES[(position + position // len(COLOURS)) % len(DASHES)],
+    }
+
+
 STYLE: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Verdana", "Helvetica", "Arial"],

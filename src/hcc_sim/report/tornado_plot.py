@@ -1,0 +1,78 @@
+"""What an answer hangs on: bars from one end of each assumption's interval to the other, longest first."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from hcc_sim.report.style import COLOURS, DARK
+from hcc_sim.units import UNITS, is_money
+
+if TYPE_CHECKING:
+    from hcc_sim.analyses.turning import Turning
+
+WIDTH_INCHES = 9.2
+MOST = 14
+"""Bars at most: beyond them nothing moves the answer."""
+
+BAR_INCHES, HEAD_INCHES, FOOT_INCHES = 0.31, 0.75, 0.75
+
+
+def tornado_figure(turnings: Sequence[Turning], title: str, unit: str, scale: float) -> tuple[Figure, pd.DataFrame]:
+    """The bars of one contrast, differences times `scale` in `unit`, with the values at either end."""
+    shown = turnings[:MOST]
+    height = HEAD_INCHES + BAR_INCHES * len(shown) + FOOT_INCHES
+    figure = Figure(figsize=(WIDTH_INCHES, height))
+    first = shown[0]
+    figure.text(
+        0.03,
+        1 - 0.2 / height,
+        textwrap.shorten(title, 95, placeholder="…"),
+        fontsize=12.5,
+        fontweight="bold",
+        va="top",
+        parse_math=False,
+    )
+    about = f"'{first.strategy}' minus '{first.versus}' across the central 95% of each assumption, all else held"
+    figure.text(0.03, 1 - 0.5 / height, about, fontsize=9, color="#333333", va="top", parse_math=False)
+    axes = figure.add_axes((0.36, FOOT_INCHES / height, 0.56, BAR_INCHES * len(shown) / height))
+    base = scale * first.differences[1]
+    for row, turning in enumerate(shown):
+        low, _, high = (scale * difference for difference in turning.differences)
+        for end, colour, value in ((low, COLOURS[0], turning.values[0]), (high, COLOURS[1], turning.values[2])):
+            axes.barh(row, end - base, left=base, height=0.6, color=colour, linewidth=0)
+            beyond = 1 if end > base or (end == base and colour == COLOURS[1]) else -1
+            axes.annotate(
+                _end(turning.parameter.unit, value), (end, row),
+                xytext=(3 * beyond, 0), textcoords="offset points", fontsize=7, color=DARK,
+                ha="left" if beyond > 0 else "right", va="center",
+            )  # fmt: skip
+    axes.axvline(base, color=DARK, linewidth=1.0)
+    if axes.get_xlim()[0] < 0 < axes.get_xlim()[1]:
+        axes.axvline(0.0, color="#AA0000", linewidth=0.9, linestyle=(0, (3, 2)))
+    axes.set_yticks(range(len(shown)), [turning.parameter.name for turning in shown], fontsize=8.5)
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    axes.margins(x=0.12)
+    axes.set_xlabel(unit)
+    note = (
+        "Blue: the lower end, orange: the upper. Beside a bar the assumption's value there. A red line: no difference."
+    )
+    figure.text(0.03, 0.1 / height, note, fontsize=7.5, color="#666666")
+    data = [
+        {"parameter": t.parameter.name, "low": t.values[0], "value": t.values[1], "high": t.values[2],
+         "difference_at_low": t.differences[0], "difference": t.differences[1], "difference_at_high": t.differences[2],
+         "unit": t.unit}
+        for t in turnings
+    ]  # fmt: skip
+    return figure, pd.DataFrame(data)
+
+
+def _end(unit: str, value: float) -> str:
+    """Two digits; money without its unit, which the axis says."""
+    short = float(f"{value:.2g}")
+    return f"{short:,g}" if is_money(unit) else UNITS[unit].format(short)
