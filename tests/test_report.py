@@ -19,7 +19,8 @@ from hcc_sim.report import plots
 from hcc_sim.report.life import Moment, describe, moments, story
 from hcc_sim.report.numbers import decimals, plain, signed_with_error, with_error
 from hcc_sim.report.results import csv_text, write_parameters
-from hcc_sim.report.screen import NOT_ADVICE, ONLY_MONTE_CARLO, SECTIONS, assumed_count, overview, population_in_words
+from hcc_sim.report.results_table import SECTIONS
+from hcc_sim.report.screen import NOT_ADVICE, ONLY_MONTE_CARLO, assumed_count, overview, population_in_words
 from hcc_sim.scenario import hcc_pathway_of, load_scenario
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -156,8 +157,8 @@ def test_many_strategies_odd_names_and_different_converters(tmp_path: Path):
     plots.write_plots(tmp_path / "plots", comparison)
     drawing = (tmp_path / "plots" / "survival.svg").read_text()
     assert "$x^2$" in drawing, "no mathematics in titles"
-    assert len({str(plots._style(position)) for position in range(32)}) == 32
-    assert len({plots._style(position)["color"] for position in range(8)}) == 8
+    assert len({str(plots.strategy_style(position)) for position in range(32)}) == 32
+    assert len({plots.strategy_style(position)["color"] for position in range(8)}) == 8
 
 
 def test_one_patient_one_strategy_short_horizon(tmp_path: Path):
@@ -219,7 +220,7 @@ def test_plots_and_their_data(timing: Comparison, tmp_path: Path):
     assert {key: mpl.rcParams[key] for key in before} == before, "matplotlib is left as it was"
     plots.write_plots(tmp_path / "two", timing)
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert len(files) == 16
+    assert len(files) == 31
     for file in files:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
     for plot in plots.CURVES:
