@@ -3,13 +3,23 @@
 import hashlib
 import json
 import os.path
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic.fields import FieldInfo
 
 from .errors import InputError, Problem, Problems, nearest
@@ -23,15 +33,19 @@ from .units import DURATION_PATTERN, UNITS, parse_duration, shown
 if TYPE_CHECKING:
     from .engine import Program
     from .pathway.model import Pathway
+    from .subgroups import Subgroup
 
 MOST_FILES = 10
 MOST_PATIENTS = 10**12
 HIGHEST_SEED = 2**64 - 1
 LONGEST_HORIZON_MONTHS = 1200.0
+MOST_SUBGROUPS = 20
+"""Each is tallied by day, in some 13 MB for each strategy at a horizon of 30 years."""
 
 _HORIZON_TEXT = "a duration above 0 and at most 100 years, such as '30 years'"
 _SIZE_TEXT = "a whole number from 1 to 1,000,000,000,000"
 _SEED_TEXT = "a whole number from 0 to 18,446,744,073,709,551,615"
+_CUTS_TEXT = "a list of finite numbers that rise, at least one, such as [60]"
 _NAME_TEXT = "a name, one line of text that is not empty and neither begins nor ends with a blank"
 _NAME_PATTERN = r"^\S(.*\S)?$"
 
@@ -60,10 +74,10 @@ class Scenario:
 
     ``size`` in patients; ``horizon_months`` from each patient's start; ``start`` is the state in which patients
     begin, empty for the pathway's own; ``preset`` and ``regimen`` are empty if none is named; ``turn`` are parameters
-    across whose uncertainty the answer is told, empty for the usual ones; ``patients`` are those of a file, if one is
-    named; ``strategies`` in the
-    order of the file; ``files`` the file and what it extends, outermost first; ``sha256`` over the bytes of these
-    files and the overrides (size and seed given on the command line are fields of their own).
+    across whose uncertainty the answer is told, empty for the usual ones; ``subgroups`` are those of whom outcomes are
+    told apart; ``patients`` are those of a file, if one is named; ``strategies`` in the order of the file; ``files``
+    the file and what it extends, outermost first; ``sha256`` over the bytes of these files and the overrides (size and
+    seed given on the command line are fields of their own).
     """
 
     title: str
@@ -77,6 +91,7 @@ class Scenario:
     regimen: str
     strategies: tuple[Strategy, ...]
     turn: tuple[str, ...]
+    subgroups: "tuple[Subgroup, ...]"
     patients: Patients | None
     overrides: Mapping[str, float]
     files: tuple[Path, ...]
@@ -108,6 +123,12 @@ def _horizon(value: object) -> float:
     return months
 
 
+def _cuts(value: list[float]) -> list[float]:
+    if any(not low < high for low, high in pairwise(value)):
+        raise ValueError(f"given {', '.join(map(shown, value))}, which do not rise")
+    return value
+
+
 Text = Annotated[str, Field(strict=True, min_length=1, pattern=r"\S")]
 Name = Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": _NAME_PATTERN})]
 Horizon = Annotated[
@@ -117,6 +138,7 @@ Horizon = Annotated[
         {"type": "string", "pattern": DURATION_PATTERN.replace("never|", ""), "examples": ["30 years", "120 months"]}
     ),
 ]
+Cuts = Annotated[list[FiniteFloat], Field(min_length=1), AfterValidator(_cuts)]
 # values of parameters are checked against the parameter's unit, which the shape of the file does not know
 ParameterValue = Annotated[Any, WithJsonSchema({"type": ["number", "string"]})]
 
@@ -177,6 +199,11 @@ class ScenarioFile(_Part):
         description="the parameters across whose uncertainty the answer is told, a list of names "
         "(by default those on which timing hangs)",
     )
+    subgroups: dict[str, Cuts] = Field(
+        default={},
+        description="attributes at the start by whose cut points outcomes are told apart as well, each with "
+        f"{_CUTS_TEXT}",
+    )
     run: Run = Field(default_factory=Run, description="how it is run, a mapping")
 
 
@@ -211,6 +238,7 @@ def scenario_schema(calibration: Calibration | None = None) -> dict[str, Any]:
     strategy = {**values, "title": "Strategy", "properties": {**values.get("properties", {}), **own}}
     schema["properties"]["strategies"]["additionalProperties"] = strategy
     schema["properties"]["strategies"]["propertyNames"] = {"pattern": _NAME_PATTERN}
+    schema["properties"]["subgroups"]["propertyNames"] = {"enum": list(_attributes_at_start())}
     del schema["properties"]["strategies"]["patternProperties"]  # what it matches, additionalProperties would not see
     return schema
 
@@ -364,6 +392,7 @@ def load_scenario(
     common = check.values(("parameters",))
     settings = check.overrides(overrides or {})
     check.turned()
+    check.subgroups()
     patients_of_file = check.patients()
     preset = check.preset()
     regimen = check.regimen(("regimen",))
@@ -403,6 +432,7 @@ def load_scenario(
         regimen=file.regimen,
         strategies=tuple(strategy(name) for name in given),
         turn=tuple(dict.fromkeys(file.turn)),
+        subgroups=_subgroups(file.subgroups),
         patients=patients_of_file,
         overrides=settings,
         files=tuple(Path(document.file) for document in chain.documents),
@@ -462,6 +492,19 @@ class _ParameterCheck:
             if self.parameters[name].decision or prior is None or prior.family == "fixed":
                 told = f"given {shown(name)}, which is held or decided; name one with a distribution"
                 self.chain.problem(("turn", place), told)
+
+    def subgroups(self) -> None:
+        """Note a problem for each attribute that does not part patients at their start, and for too many parts."""
+        given = _at(self.chain.data, ("subgroups",))
+        parts = 0
+        for name, cuts in given.items() if isinstance(given, dict) else ():
+            parts += len(cuts) + 1 if isinstance(cuts, list) else 0
+            if name not in (known := _attributes_at_start()):
+                told = f"unknown attribute {shown(name)}. {nearest(name, known)} Accepted: {', '.join(known)}"
+                self.chain.problem(("subgroups", name), " ".join(told.split()))
+        if parts > MOST_SUBGROUPS:
+            told = f"given cut points for {parts} subgroups; accepted: at most {MOST_SUBGROUPS} in all"
+            self.chain.problem(("subgroups",), told)
 
     def patients(self) -> Patients | None:
         """The patients of the file that the population names, None if it names none or the file is wrong."""
@@ -579,6 +622,20 @@ class _ParameterCheck:
             except ValueError as error:
                 self.chain.problems.add(Problem("--set", None, name, str(error)))
         return read
+
+
+def _subgroups(given: Mapping[str, Sequence[float]]) -> "tuple[Subgroup, ...]":
+    if not given:
+        return ()
+    from .subgroups import subgroups_by
+
+    return tuple(part for name, cuts in given.items() for part in subgroups_by(name, cuts))
+
+
+def _attributes_at_start() -> Sequence[str]:
+    from .subgroups import values_at_start
+
+    return list(values_at_start())
 
 
 def _at(data: Any, keys: Keys) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hcc_sim.analyses.flow import Flow, flows
 from hcc_sim.analyses.precision import Precision, Reached, run_until
-from hcc_sim.analyses.strategies import Keep, Progress, Run, primary_population, restricted_means
+from hcc_sim.analyses.strategies import Keep, Progress, Run, asked_by, primary_population, restricted_means
 from hcc_sim.analyses.turning import AGGRESSIVENESS, EFFECT_OF_SURGERY, Turning, turning_points
 from hcc_sim.engine import CHUNK
 from hcc_sim.outcomes import (
@@ -30,7 +30,7 @@ from hcc_sim.outcomes import (
     same_patients,
     summary_table,
 )
-from hcc_sim.outcomes.hcc import CONVERTED, ENROLLED, EVERYBODY, WITHIN_MONTHS, outcomes_from
+from hcc_sim.outcomes.hcc import CONVERTED, ENROLLED, EVERYBODY, WITHIN_MONTHS
 from hcc_sim.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Comparison:
     @property
     def definitions(self) -> Definitions:
         """What was asked."""
-        return outcomes_from(self.scenario.start, self.scenario.horizon_months)
+        return asked_by(self.scenario)
 
     @property
     def time_zero(self) -> str:
@@ -150,6 +150,12 @@ class Comparison:
     def notes(self) -> tuple[str, ...]:
         """What a reader must know: what is left out and why, and which populations differ."""
         told = list(notes(self.tallies, self.estimates))
+        if differ := self._subgroups_that_differ():
+            told.insert(
+                0,
+                f"Strategies differ in who belongs to: {'; '.join(differ)}: results there compare different patients, "
+                "and a difference may be theirs.",
+            )
         if self.reached is not None:
             told.insert(0, self.reached.sentence())
         if self.primary == ENROLLED:
@@ -172,6 +178,16 @@ class Comparison:
                 f"{EVERYBODY} who starts therapy.",
             )
         return tuple(told)
+
+    def _subgroups_that_differ(self) -> list[str]:
+        """Those that do not hold the same patients, or not from the same time zero, where their whole population does.
+
+        Of a whole that differs a reader is told anyhow.
+        """
+        same, populations = same_patients(self.tallies), self.definitions.populations
+        wholes = {(p.entering, p.latest_months): p.name for p in populations if p.subgroup is None}
+        parts = (p for p in populations if p.subgroup is not None)
+        return [p.name for p in parts if same[wholes[p.entering, p.latest_months]] and not same[p.name]]
 
     def headline(self) -> str:
         """The answer in one sentence, with its Monte-Carlo uncertainty; then whether the fit is not renewed."""

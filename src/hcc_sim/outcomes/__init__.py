@@ -4,7 +4,7 @@
 `survival` is for people who may be censored or weighted: trials, registries.
 """
 
-from hcc_sim.outcomes.definitions import Definitions, Endpoint, Population, Share, TimeIn
+from hcc_sim.outcomes.definitions import Definitions, Endpoint, Population, Share, TimeIn, with_subgroups
 from hcc_sim.outcomes.estimates import (
     Estimate,
     Estimates,
@@ -63,4 +63,5 @@ __all__ = [
     "summary",
     "summary_table",
     "time_in_state",
+    "with_subgroups",
 ]

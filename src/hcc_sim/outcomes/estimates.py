@@ -113,16 +113,31 @@ def same_fate_of_others(tallies: Mapping[str, Tally], population: str) -> bool:
 
 
 def notes(tallies: Mapping[str, Tally], found: Estimates) -> tuple[str, ...]:
-    """What a reader of the tables must be told: outcomes left out, values or errors missing, each with its reason."""
+    """What a reader of the tables must be told: outcomes left out, values or errors missing, each with its reason.
+
+    Of subgroups only which lack something: their follow-up is never shorter than that of all.
+    """
     said: dict[str, list[str]] = {}
     for strategy, tally in tallies.items():
         for population in tally.definitions.populations:
-            for note in _notes_on(population, tally, found[strategy]):
+            for note in _notes_on(population, tally, found[strategy]) if population.subgroup is None else ():
                 said.setdefault(f"{population.name}: {note}.", []).append(strategy)
-    return tuple(
+    told = [
         note if len(strategies) == len(tallies) else f"{', '.join(strategies)}: {note}"
         for note, strategies in said.items()
-    )
+    ]
+    if lacking := _subgroups_that_lack(tallies, found):
+        told.append(
+            "Subgroups too small to tell everything of, what is missing being empty in the tables: "
+            f"{'; '.join(lacking)}."
+        )
+    return tuple(told)
+
+
+def _subgroups_that_lack(tallies: Mapping[str, Tally], found: Estimates) -> list[str]:
+    remarked = {e.population for of_one in found.values() for e in of_one if e.remark}
+    subgroups = {p.name: None for t in tallies.values() for p in t.definitions.populations if p.subgroup is not None}
+    return [name for name in subgroups if name in remarked]
 
 
 def _notes_on(population: Population, tally: Tally, found: Sequence[Estimate]) -> Iterator[str]:

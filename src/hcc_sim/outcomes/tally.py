@@ -6,8 +6,8 @@ counted is counted in integers; months are added block by block in patient order
 
 import hashlib
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,17 @@ from hcc_sim.units import DAYS_PER_MONTH
 GROUPS = 100
 """Groups of patients, patient mod 100; a block holds the same number of each."""
 
+SMALL = np.uint16
+"""Counts by day take little room while no group has more patients than it can count."""
+
 _DAY_SLACK = 1e-6
 """How much of a day an event may come after the end of a day, by rounding, and still count in that day."""
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+
+NO_SUBGROUPS: Mapping[str, Bools] = {}
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,20 @@ class _Zero:
     """The first row in which time counts."""
     at_start: Bools
     """Members whose time zero is the start of the record, so that being there already counts."""
+    asked: Bools
+    """Who is looked at at all: everybody, or the subgroup."""
+
+    def within(self, subgroup: Bools, beyond: int) -> "_Zero":
+        """The same of a subgroup only; `beyond` is a row after the record."""
+        member = self.member & subgroup
+        return _Zero(
+            member,
+            np.where(member, self.months, 0.0),
+            np.where(member, self.first_end, beyond),
+            np.where(member, self.first_stay, beyond),
+            self.at_start & subgroup,
+            subgroup,
+        )
 
 
 class _Record:
@@ -103,7 +122,7 @@ class Tally:
         self.grid_months = np.append(np.arange(day_count) / DAYS_PER_MONTH, self.horizon_months)
         self.members: dict[str, Integers] = {}
         self.follow_up_months: dict[str, float] = {}
-        self.days: dict[tuple[str, str], NDArray[np.int32]] = {}
+        self.days: dict[tuple[str, str], NDArray[np.integer]] = {}
         self.months: dict[tuple[str, str, float], Floats] = {}
         self.happened: dict[tuple[str, str], Integers] = {}
         self.at_risk: dict[tuple[str, str], Integers] = {}
@@ -113,7 +132,7 @@ class Tally:
             self.members[population.name] = np.zeros(GROUPS, np.int64)
             self.follow_up_months[population.name] = self.horizon_months
             for endpoint in reported_for(population, definitions.endpoints):
-                self.days[population.name, endpoint.name] = np.zeros((GROUPS, day_count + 1), np.int32)
+                self.days[population.name, endpoint.name] = np.zeros((GROUPS, day_count + 1), SMALL)
             for share in reported_for(population, definitions.shares):
                 self.happened[population.name, share.name] = np.zeros(GROUPS, np.int64)
                 self.at_risk[population.name, share.name] = np.zeros(GROUPS, np.int64)
@@ -129,14 +148,20 @@ class Tally:
         return self._digests[population].hexdigest()
 
     def digest_of_others(self, population: str) -> str:
-        """A fingerprint of when and where everybody ends, or comes into `others_until`, who does not belong to it."""
+        """A fingerprint of when and where everybody ends, or comes into `others_until`, who does not belong to it.
+
+        Of a subgroup: of its members who do not come into the population.
+        """
         return self._digests_of_others[population].hexdigest()
 
-    def add(self, stays: Stays, first_patient: int, patients: int) -> None:
+    def add(
+        self, stays: Stays, first_patient: int, patients: int, subgroups: Mapping[str, Bools] = NO_SUBGROUPS
+    ) -> None:
         """Count the stays of `patients` patients from `first_patient` on: all of theirs, in order of patient and time.
 
+        `subgroups` tells of each patient whether he belongs to a subgroup, for every subgroup that is asked of.
         Chunks come in order without gaps, each beginning at a multiple of 1,000.  ValueError if they do not, if a
-        patient has no stay, or if a stay ends after the horizon.
+        patient has no stay, if a stay ends after the horizon, or if it is not told who belongs to a subgroup.
         """
         if first_patient % BLOCK or (
             self.first_patient is not None and first_patient != self.first_patient + self.patients
@@ -152,24 +177,39 @@ class Tally:
             )
         if not stays.left_months.max() <= self.horizon_months:
             raise ValueError(f"a stay ends after the horizon of {self.horizon_months} months, or at no time at all")
+        self._check_memberships(subgroups, patients)
 
         self.first_patient = first_patient if self.first_patient is None else self.first_patient
         self.patients += patients
+        if self.patients > GROUPS * np.iinfo(SMALL).max:
+            self.days = {key: days.astype(np.int32, copy=False) for key, days in self.days.items()}
         record = _Record(stays, starts, len(self._exits) + 1)
         rows = {name: record.rows(table) for name, table in self._tables.items()}
+        zeros: dict[tuple[str | None, float], _Zero] = {}
         for population in self.definitions.populations:
-            zero = self._zero(population, record)
+            since = population.entering, population.latest_months
+            zero = zeros[since] = zeros.get(since) or self._zero(population, record)
+            if population.subgroup is not None:
+                zero = zero.within(subgroups[population.subgroup], len(record.left))
             self._count_members(population.name, zero, expected)
             self._note_others(population, zero, expected, record)
             self._add_endpoints(population, zero, record, rows)
             self._add_shares(population, zero, record, rows)
             self._add_times(population, zero, record)
 
+    def _check_memberships(self, subgroups: Mapping[str, Bools], patients: int) -> None:
+        asked = {p.subgroup for p in self.definitions.populations if p.subgroup is not None}
+        if missing := sorted(asked - set(subgroups)):
+            raise ValueError(f"it is not told who belongs to: {', '.join(missing)}")
+        for name in sorted(asked):
+            if subgroups[name].dtype != np.bool_ or subgroups[name].shape != (patients,):
+                raise ValueError(f"who belongs to '{name}' is told by a row of {patients} truths, one for each patient")
+
     def _zero(self, population: Population, record: _Record) -> _Zero:
         patients, beyond = len(record.starts), len(record.left)
         everybody = np.ones(patients, np.bool_)
         start = record.entered[record.starts]
-        from_start = _Zero(everybody, start, record.starts, record.starts, everybody)
+        from_start = _Zero(everybody, start, record.starts, record.starts, everybody, everybody)
         if population.entering is None:
             return from_start
         table = self._entries[population.name]
@@ -183,7 +223,7 @@ class Tally:
         first_stay = first_end + 1
         for ours, of_the_start in ((first_end, record.starts), (first_stay, record.starts), (months, start)):
             np.copyto(ours, of_the_start, where=at_start)
-        return _Zero(first_end < beyond, months, first_end, first_stay, at_start)
+        return _Zero(first_end < beyond, months, first_end, first_stay, at_start, everybody)
 
     def _count_members(self, population: str, zero: _Zero, ids: NDArray[np.uint64]) -> None:
         self.members[population] += _by_group(zero.member)
@@ -198,12 +238,13 @@ class Tally:
     def _note_others(self, population: Population, zero: _Zero, ids: NDArray[np.uint64], record: _Record) -> None:
         ends = np.append(record.starts[1:], len(record.left)) - 1
         if population.others_until is not None:
-            everybody = _Zero(zero.member, zero.months, record.starts, record.starts, zero.at_start)
-            patient, row = record.first(record.rows(self._apart[population.name]), everybody)
+            from_start = replace(zero, first_end=record.starts)
+            patient, row = record.first(record.rows(self._apart[population.name]), from_start)
             ends[patient] = row
-        ends = ends[~zero.member]
+        others = zero.asked & ~zero.member
+        ends = ends[others]
         left = (record.left[ends] + 0.0).astype("<f8").view("<u8")
-        entries = np.column_stack([ids[~zero.member].astype("<u8"), left, record.ending[ends].astype("<u8")])
+        entries = np.column_stack([ids[others].astype("<u8"), left, record.ending[ends].astype("<u8")])
         self._digests_of_others[population.name].update(entries.tobytes())
 
     def _add_endpoints(self, population: Population, zero: _Zero, record: _Record, rows: dict[str, Integers]) -> None:
@@ -216,7 +257,7 @@ class Tally:
             had = np.flatnonzero(until < np.inf)
             day = np.maximum(np.ceil(until[had] * DAYS_PER_MONTH - _DAY_SLACK), 0).astype(np.intp)
             days = self.days[population.name, endpoint.name]
-            np.add.at(days.reshape(-1), had % GROUPS * days.shape[1] + day, np.int32(1))
+            np.add.at(days.reshape(-1), had % GROUPS * days.shape[1] + day, days.dtype.type(1))
             for restriction in self.restrictions_months:
                 lived = np.where(zero.member, np.minimum(until, restriction), 0.0)
                 _add_in_blocks(self.months[population.name, endpoint.name, restriction], lived)
