@@ -18,6 +18,7 @@ from hcc_sim.outcomes import (
     Definitions,
     Estimate,
     Estimates,
+    Incident,
     Point,
     Table,
     Tally,
@@ -25,6 +26,7 @@ from hcc_sim.outcomes import (
     contrast_table,
     curve_table,
     estimates_of,
+    incidence_table,
     notes,
     same_fate_of_others,
     same_patients,
@@ -71,6 +73,7 @@ class Tables(NamedTuple):
     contrasts: Table[Contrast]
     curves: Table[Point]
     assumptions: Table[Assumption]
+    incidence: Table[Incident]
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ class Comparison:
             contrast_table(self.estimates),
             curve_table(self.tallies),
             Table(Assumption._fields, assumptions),
+            incidence_table(self.tallies),
         )
 
     def summary(self) -> pd.DataFrame:
@@ -136,6 +140,10 @@ class Comparison:
     def curves(self) -> pd.DataFrame:
         """strategy, population, outcome, months, value, low, high."""
         return self.tables.curves.frame()
+
+    def incidence(self) -> pd.DataFrame:
+        """strategy, population, cause, months, value, low, high: deaths by cause, relapse seen, decompensation."""
+        return self.tables.incidence.frame()
 
     def survival(self, endpoint: str = "OS", population: str | None = None) -> pd.DataFrame:
         """The curves of one endpoint, by default in the population of the primary estimand."""

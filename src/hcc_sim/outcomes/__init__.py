@@ -19,6 +19,7 @@ from hcc_sim.outcomes.states import StateTally, occupancy, time_in_state
 from hcc_sim.outcomes.survival import aalen_johansen, kaplan_meier, numbers_at_risk, ratios_by_period
 from hcc_sim.outcomes.tables import (
     Contrast,
+    Incident,
     Point,
     Table,
     Told,
@@ -26,6 +27,7 @@ from hcc_sim.outcomes.tables import (
     contrasts,
     curve_table,
     curves,
+    incidence_table,
     summary,
     summary_table,
 )
@@ -37,6 +39,7 @@ __all__ = [
     "Endpoint",
     "Estimate",
     "Estimates",
+    "Incident",
     "Point",
     "Population",
     "Share",
@@ -52,6 +55,7 @@ __all__ = [
     "curves",
     "estimates",
     "estimates_of",
+    "incidence_table",
     "kaplan_meier",
     "notes",
     "numbers_at_risk",

@@ -65,11 +65,18 @@ class Endpoint(_Happening):
 class Share(_Happening):
     """The share of patients to whom it ever happens, from time zero to the horizon; with `never` to whom it does not.
 
-    With `among` the share is of those patients only who also count in the share of that name.
+    With `among` the share is of those patients only who also count in the share of that name.  With `over_time` its
+    incidence is told too: the share to whom it has happened by each time.
     """
 
     among: str | None = None
     never: bool = False
+    over_time: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.over_time and (self.never or self.among):
+            raise ValueError(f"'{self.name}': the incidence of what never happens, or among some, is not told")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hcc_sim.outcomes.definitions import Endpoint, Population, reported_for
+from hcc_sim.outcomes.definitions import Endpoint, Population, Share, reported_for
 from hcc_sim.outcomes.tally import GROUPS, Floats, Integers, Tally
 
 WITHIN = 1.96
@@ -87,14 +87,29 @@ def restricted_mean(tally: Tally, population: str, endpoint: str, months: float)
     return _mean(tally, population, endpoint, f"{endpoint}: restricted mean to {months:g} months", months)
 
 
-def curve(
-    tally: Tally, population: Population, endpoint: Endpoint, days: NDArray[np.intp]
+def curve(tally: Tally, population: Population, endpoint: Endpoint) -> tuple[Floats, Floats, Floats, Floats]:
+    """Months, survival without the endpoint and the ends of its 95% interval, at the tally's points that are known."""
+    days = tally.points[tally.points < known_days(population, tally)]
+    return _share_by_day(tally, population, _event_free(population, endpoint, tally)[:, days], days)
+
+
+def incidence(tally: Tally, population: Population, share: Share) -> tuple[Floats, Floats, Floats, Floats]:
+    """Months, the share to whom it has happened and the ends of its 95% interval, at the same points as curves.
+
+    Nobody is censored within the follow-up of all, so that this share is the estimate of Aalen and Johansen (1978),
+    Scandinavian Journal of Statistics 5, 141-150.
+    """
+    days = tally.points[tally.points < known_days(population, tally)]
+    happened = np.cumsum(tally.incident[population.name, share.name], axis=1)[:, : len(days)]
+    return _share_by_day(tally, population, happened, days)
+
+
+def _share_by_day(
+    tally: Tally, population: Population, counts: Integers, days: NDArray[np.intp]
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    """Months, survival without the endpoint and the ends of its 95% interval, at the end of each day that is known."""
-    days = days[days < _known_days(population, tally)]
+    """Months, the share of members and the ends of its 95% interval, from counts (groups x days)."""
     groups = tally.members[population.name]
-    free = whole_and_without(_event_free(population, endpoint, tally)[:, days])
-    values = _ratio(free, whole_and_without(groups)[:, np.newaxis])
+    values = _ratio(whole_and_without(counts), whole_and_without(groups)[:, np.newaxis])
     error = np.full(len(days), np.nan) if np.any(groups == 0) else jackknife_se(values[1:])
     return tally.grid_months[days], values[0], values[0] - WITHIN * error, values[0] + WITHIN * error
 
@@ -180,7 +195,7 @@ def _mean(tally: Tally, population: str, what: str, outcome: str, restriction: f
 
 def _from_curve(population: Population, endpoint: Endpoint, tally: Tally) -> Iterator[Estimate]:
     """Median and landmarks, both interpolated linearly between the ends of days."""
-    known = _known_days(population, tally)
+    known = known_days(population, tally)
     free = _event_free(population, endpoint, tally)[:, :known]
     grid = tally.grid_months[:known]
     groups = tally.members[population.name]
@@ -230,14 +245,14 @@ def _event_free(population: Population, endpoint: Endpoint, tally: Tally) -> Int
     return np.subtract(tally.members[population.name][:, np.newaxis], free, out=free)
 
 
-def _known_days(population: Population, tally: Tally) -> int:
+def known_days(population: Population, tally: Tally) -> int:
     """How many points of the day grid lie within everybody's follow-up."""
     return int(np.searchsorted(tally.grid_months, tally.follow_up_months[population.name], side="right"))
 
 
 def _left_out(population: Population, tally: Tally) -> list[float]:
     """Landmarks and restriction times that lie beyond the population's shortest follow-up."""
-    last_day = tally.grid_months[_known_days(population, tally) - 1]
+    last_day = tally.grid_months[known_days(population, tally) - 1]
     landmarks = {t for t in tally.landmarks_months if t > last_day}
     beyond = {t for t in tally.restrictions_months if t > tally.follow_up_months[population.name]}
     return sorted(landmarks | beyond)

@@ -20,6 +20,9 @@ from hcc_sim.units import DAYS_PER_MONTH
 GROUPS = 100
 """Groups of patients, patient mod 100; a block holds the same number of each."""
 
+CURVE_POINTS = 500
+"""At most so many points of a curve are told, closer together in early months."""
+
 SMALL = np.uint16
 """Counts by day take little room while no group has more patients than it can count."""
 
@@ -93,8 +96,10 @@ class Tally:
     column 0 those at time zero, column d those after the end of day d - 1 and up to the end of day d.
     `months[population, outcome, restriction]` are sums of months (100), which mean something only for restrictions
     within the follow-up.  `happened[population, share]` are counts (100) of those it happened to, `at_risk` of those it
-    is a share of.  `follow_up_months[population]` is the shortest follow-up of a member.  `grid_months` is time at the
-    end of each day from 0 on; the last day ends at the horizon.  Unknown names raise ValueError.
+    is a share of.  `incident[population, share]` counts, of shares over time, whom it first happened to after one of
+    the days `points` and up to the next (100 x points).  `follow_up_months[population]` is the shortest follow-up of a
+    member.  `grid_months` is time at the end of each day from 0 on; the last day ends at the horizon.  Unknown names
+    raise ValueError.
     """
 
     def __init__(
@@ -120,12 +125,14 @@ class Tally:
 
         day_count = max(math.ceil(self.horizon_months * DAYS_PER_MONTH - _DAY_SLACK), 1)
         self.grid_months = np.append(np.arange(day_count) / DAYS_PER_MONTH, self.horizon_months)
+        self.points = np.unique(np.rint(day_count * np.linspace(0.0, 1.0, CURVE_POINTS) ** 2).astype(np.intp))
         self.members: dict[str, Integers] = {}
         self.follow_up_months: dict[str, float] = {}
         self.days: dict[tuple[str, str], NDArray[np.integer]] = {}
         self.months: dict[tuple[str, str, float], Floats] = {}
         self.happened: dict[tuple[str, str], Integers] = {}
         self.at_risk: dict[tuple[str, str], Integers] = {}
+        self.incident: dict[tuple[str, str], NDArray[np.integer]] = {}
         self._digests = {p.name: hashlib.blake2b(digest_size=16) for p in definitions.populations}
         self._digests_of_others = {p.name: hashlib.blake2b(digest_size=16) for p in definitions.populations}
         for population in definitions.populations:
@@ -136,6 +143,8 @@ class Tally:
             for share in reported_for(population, definitions.shares):
                 self.happened[population.name, share.name] = np.zeros(GROUPS, np.int64)
                 self.at_risk[population.name, share.name] = np.zeros(GROUPS, np.int64)
+                if share.over_time:
+                    self.incident[population.name, share.name] = np.zeros((GROUPS, len(self.points)), np.int32)
             for outcome in (
                 *reported_for(population, definitions.endpoints),
                 *reported_for(population, definitions.times),
@@ -249,24 +258,32 @@ class Tally:
 
     def _add_endpoints(self, population: Population, zero: _Zero, record: _Record, rows: dict[str, Integers]) -> None:
         for endpoint in reported_for(population, self.definitions.endpoints):
-            until = np.full(len(record.starts), np.inf)
-            patient, row = record.first(rows[endpoint.name], zero)
-            until[patient] = record.left[row] - zero.months[patient]
-            until[self._tables[endpoint.name][record.starting] & zero.at_start] = 0.0
-
-            had = np.flatnonzero(until < np.inf)
-            day = np.maximum(np.ceil(until[had] * DAYS_PER_MONTH - _DAY_SLACK), 0).astype(np.intp)
-            days = self.days[population.name, endpoint.name]
-            np.add.at(days.reshape(-1), had % GROUPS * days.shape[1] + day, days.dtype.type(1))
+            until = self._until(endpoint.name, zero, record, rows[endpoint.name])
+            had, day = _days(until)
+            _count(self.days[population.name, endpoint.name], had, day)
             for restriction in self.restrictions_months:
                 lived = np.where(zero.member, np.minimum(until, restriction), 0.0)
                 _add_in_blocks(self.months[population.name, endpoint.name, restriction], lived)
 
+    def _until(self, what: str, zero: _Zero, record: _Record, rows: Integers) -> Floats:
+        """Months from time zero until it first happens; inf where it does not."""
+        until = np.full(len(record.starts), np.inf)
+        patient, row = record.first(rows, zero)
+        until[patient] = record.left[row] - zero.months[patient]
+        until[self._tables[what][record.starting] & zero.at_start] = 0.0
+        return until
+
     def _add_shares(self, population: Population, zero: _Zero, record: _Record, rows: dict[str, Integers]) -> None:
         counts: dict[str, Bools] = {}
         for share in self.definitions.shares:
-            happened = self._tables[share.name][record.starting] & zero.at_start
-            happened[record.first(rows[share.name], zero)[0]] = True
+            if (key := (population.name, share.name)) in self.incident:
+                until = self._until(share.name, zero, record, rows[share.name])
+                had, day = _days(until)
+                _count(self.incident[key], had, np.searchsorted(self.points, day))
+                happened = until < np.inf
+            else:
+                happened = self._tables[share.name][record.starting] & zero.at_start
+                happened[record.first(rows[share.name], zero)[0]] = True
             counts[share.name] = zero.member & (happened != share.never)
         for share in reported_for(population, self.definitions.shares):
             of = counts[share.among] if share.among else zero.member
@@ -298,6 +315,17 @@ def among(names: Sequence[str], chosen: Collection[str], what: str) -> Bools:
         if name not in names:
             raise ValueError(f"unknown {what} '{name}'. {nearest(name, names)}".rstrip())
     return np.array([name in chosen for name in names], np.bool_)
+
+
+def _days(until: Floats) -> tuple[Integers, Integers]:
+    """Who has it, and on which day."""
+    had = np.flatnonzero(until < np.inf)
+    return had, np.maximum(np.ceil(until[had] * DAYS_PER_MONTH - _DAY_SLACK), 0).astype(np.intp)
+
+
+def _count(by_group: NDArray[np.integer], patients: Integers, columns: Integers) -> None:
+    """Add 1 for each patient, in the row of his group and a column."""
+    np.add.at(by_group.reshape(-1), patients % GROUPS * by_group.shape[1] + columns, by_group.dtype.type(1))
 
 
 def _by_group(happened: Bools) -> Integers:
