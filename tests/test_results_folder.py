@@ -186,7 +186,15 @@ def test_default_place_and_contents(tmp_path: Path):
         for ending in ("-differences.csv", ".csv", ".png", ".svg")
     ]
     stays = [f"stays/{name}.parquet" for name in ("conservative", "opportunistic", "wait 298 days", "wait 42 days")]
-    tables = ["assumptions.csv", "contrasts.csv", "curves.csv", "incidence.csv", "parameters.csv", "summary.csv"]
+    tables = [
+        "assumptions.csv",
+        "contrasts.csv",
+        "curves.csv",
+        "hazard_ratios.csv",
+        "incidence.csv",
+        "parameters.csv",
+        "summary.csv",
+    ]
     flow = [f"plots/{name}{ending}" for name in ("flow", "incidence") for ending in (".csv", ".png", ".svg")]
     files = sorted([*tables, *plots, *flow, "plots/pathway.svg", *stays])
     assert [f for f in everything_in(out) if f not in ("plots", "stays")] == sorted([*files, MANIFEST])

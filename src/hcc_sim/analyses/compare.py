@@ -20,12 +20,14 @@ from hcc_sim.outcomes import (
     Estimates,
     Incident,
     Point,
+    RateRatio,
     Table,
     Tally,
     Told,
     contrast_table,
     curve_table,
     estimates_of,
+    hazard_ratio_table,
     incidence_table,
     notes,
     same_fate_of_others,
@@ -74,6 +76,7 @@ class Tables(NamedTuple):
     curves: Table[Point]
     assumptions: Table[Assumption]
     incidence: Table[Incident]
+    hazard_ratios: Table[RateRatio]
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,7 @@ class Comparison:
             curve_table(self.tallies),
             Table(Assumption._fields, assumptions),
             incidence_table(self.tallies),
+            hazard_ratio_table(self.tallies),
         )
 
     def summary(self) -> pd.DataFrame:
@@ -144,6 +148,10 @@ class Comparison:
     def incidence(self) -> pd.DataFrame:
         """strategy, population, cause, months, value, low, high: deaths by cause, relapse seen, decompensation."""
         return self.tables.incidence.frame()
+
+    def hazard_ratios(self) -> pd.DataFrame:
+        """population, outcome, strategy, versus, from_months, to_months, hazard_ratio, low, high, for every pair."""
+        return self.tables.hazard_ratios.frame()
 
     def survival(self, endpoint: str = "OS", population: str | None = None) -> pd.DataFrame:
         """The curves of one endpoint, by default in the population of the primary estimand."""

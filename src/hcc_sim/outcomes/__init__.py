@@ -1,7 +1,7 @@
 """Stays in, numbers out: what is asked (`definitions`), counted by chunks (`tally`), told with errors (`estimates`).
 
-`tables` puts what is told into rows.  `states` tells of any pathway, asked nothing else, where patients are, how long.
-`survival` is for people who may be censored or weighted: trials, registries.
+`tables` puts what is told into rows, `rates` hazard ratios between strategies.  `states` tells of any pathway, asked
+nothing else, where patients are, how long.  `survival` is for people who may be censored or weighted.
 """
 
 from hcc_sim.outcomes.definitions import Definitions, Endpoint, Population, Share, TimeIn, with_subgroups
@@ -15,6 +15,7 @@ from hcc_sim.outcomes.estimates import (
     same_fate_of_others,
     same_patients,
 )
+from hcc_sim.outcomes.rates import RateRatio, hazard_ratio_table
 from hcc_sim.outcomes.states import StateTally, occupancy, time_in_state
 from hcc_sim.outcomes.survival import aalen_johansen, kaplan_meier, numbers_at_risk, ratios_by_period
 from hcc_sim.outcomes.tables import (
@@ -42,6 +43,7 @@ __all__ = [
     "Incident",
     "Point",
     "Population",
+    "RateRatio",
     "Share",
     "StateTally",
     "Table",
@@ -55,6 +57,7 @@ __all__ = [
     "curves",
     "estimates",
     "estimates_of",
+    "hazard_ratio_table",
     "incidence_table",
     "kaplan_meier",
     "notes",
