@@ -93,9 +93,8 @@ def _periods(grid_months: Floats) -> list[_Period]:
     """Those that end within the grid, and the whole of it."""
     last = len(grid_months) - 1
     ends = [(int(np.searchsorted(grid_months, cut)), cut) for cut in CUTS_MONTHS if cut <= grid_months[-1]]
-    whole = _Period(0, last, 0.0, float(grid_months[-1]))
     periods = [_Period(a, b, low, high) for (a, low), (b, high) in pairwise(ends)]
-    return [*(period for period in periods if period != whole), *([whole] if last else [])]
+    return [*periods, _Period(0, last, 0.0, float(grid_months[-1]))] if last else []
 
 
 def _rates(tally: Tally, population: Population, endpoint: Endpoint, known: int) -> dict[_Period, _Rate]:
