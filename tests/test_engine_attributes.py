@@ -8,9 +8,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from oracle import Life
 
 from hcc_sim import laws
-from hcc_sim.engine import EngineError, Program, attributes_at_start, compile_pathway, simulate, simulate_all
+from hcc_sim.engine import (
+    EngineError,
+    Program,
+    attributes_at_start,
+    compile_pathway,
+    simulate,
+    simulate_all,
+    starting_attributes,
+)
 from hcc_sim.history import Stays
 from hcc_sim.pathway.model import (
     BACK,
@@ -403,3 +412,65 @@ def test_refusals_come_before_any_patient():
     chunks = simulate(example(), seed=1, patients=12_000, horizon_months=9.0, attributes=frame, chunk=1_000)
     with pytest.raises(ValueError, match="'size' of patient 11999 is not a number"):
         next(chunks)
+
+
+# --- attributes at the start, of many patients ------------------------------------------------------------------------
+
+
+def one_by_one(made: Program, names: list[str], first: int, patients: int, given: pd.DataFrame | None) -> np.ndarray:
+    rows = (None if given is None else given.iloc[i : i + 1] for i in range(patients))
+    alone = [attributes_at_start(made, seed=SEED, patient=first + i, attributes=row) for i, row in enumerate(rows)]
+    return np.array([[one[name] for one in alone] for name in names])
+
+
+@pytest.mark.parametrize("with_file", [False, True], ids=["drawn", "given"])
+def test_attributes_of_many_are_those_of_each(as_drawn: pd.DataFrame, given: pd.DataFrame, with_file: bool):
+    table = given if with_file else None
+    names = ["risk", "age", "kind"]
+    many = starting_attributes(example(), names, seed=SEED, patients=PATIENTS, first_patient=FIRST, attributes=table)
+    assert many.shape == (3, PATIENTS)
+    assert many.dtype == np.float64
+    if with_file:
+        assert many[0].tobytes() == given["risk"].to_numpy().tobytes()
+        assert many[1].tobytes() == as_drawn["age"].to_numpy().tobytes(), "other luck is as if it had been drawn"
+        assert np.array_equal(many[2], given["kind"])
+    else:
+        assert many.tobytes() == as_drawn[names].to_numpy().T.tobytes()
+    for place in (0, 4_998, 9_999, PATIENTS - 3):
+        rows = None if table is None else table.iloc[place : place + 3]
+        alone = one_by_one(example(), names, FIRST + place, 3, rows)
+        assert many[:, place : place + 3].tobytes() == alone.tobytes()
+
+
+def test_attributes_of_many_are_those_of_the_plain_reading():
+    """The oracle shares nothing with the kernel but luck and elementary functions."""
+    made = example()
+    many = starting_attributes(made, made.attribute_names, seed=SEED, patients=50, first_patient=FIRST)
+    for i in range(50):
+        life = Life(made.pathway, made.values, SEED, FIRST + i)
+        for name, value in made.pathway.attributes.items():
+            life.attributes[name] = life.value(value, name)
+        life.do(made.pathway.at_start)
+        assert dict(zip(made.attribute_names, many[:, i].tolist(), strict=True)) == life.attributes
+
+
+def test_attributes_do_not_hang_on_who_else_is_asked(as_drawn: pd.DataFrame):
+    apart = [
+        starting_attributes(example(), ["size"], seed=SEED, patients=n, first_patient=FIRST + first)
+        for first, n in ((0, 1), (1, 4_999), (5_000, 7_500))
+    ]
+    assert np.concatenate(apart, axis=1).tobytes() == as_drawn["size"].to_numpy().tobytes()
+    other = starting_attributes(example(), ["size"], seed=SEED + 1, patients=5, first_patient=FIRST)
+    assert not np.isin(other, as_drawn["size"]).any()
+    assert starting_attributes(example(), [], seed=SEED, patients=5).shape == (0, 5)
+    last = starting_attributes(example(), ["size"], seed=SEED, patients=2, first_patient=2**64 - 2)
+    assert last[0, 1] == attributes_at_start(example(), seed=SEED, patient=2**64 - 1)["size"]
+
+
+def test_what_cannot_be_told_of_the_start_is_refused():
+    with pytest.raises(ValueError, match=r"unknown attribute 'sise'\. Did you mean 'size'"):
+        starting_attributes(example(), ["sise"], seed=SEED, patients=5)
+    with pytest.raises(ValueError, match="need at least one"):
+        starting_attributes(example(), ["size"], seed=SEED, patients=0)
+    with pytest.raises(ValueError, match="2 rows for 3 patients"):
+        starting_attributes(example(), [], seed=SEED, patients=3, attributes=pd.DataFrame({"size": [1.0, 2.0]}))

@@ -203,7 +203,7 @@ DEFINITIONS = Definitions(
     populations=(EVERYBODY, Population("converters", "", "converted"), Population("the dead", "", "dead")),
     endpoints=(OS, PFS),
     shares=(
-        Share(name="operated", meaning="", entering=("surgery",)),
+        Share(name="operated", meaning="", entering=("surgery",), over_time=True),
         Share(name="seen", meaning="", ended_by=("seen",), among="operated"),
         Share(name="not dead", meaning="", entering=("dead",), among="never seen", never=True),
         Share(name="never seen", meaning="", ended_by=("seen",), never=True),
@@ -255,7 +255,7 @@ def test_chunks_change_no_bit():
     whole = tally_in_chunks(record, patients, patients + 500)
     for chunk in (1_000, 7_000, 50_000):
         part = tally_in_chunks(record, patients, chunk)
-        for name in ("members", "days", "months", "happened", "at_risk"):
+        for name in ("members", "days", "months", "happened", "at_risk", "incident"):
             for key, numbers in getattr(whole, name).items():
                 assert numbers.tobytes() == getattr(part, name)[key].tobytes(), (chunk, name, key)
         assert part.follow_up_months == whole.follow_up_months

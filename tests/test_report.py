@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
@@ -15,7 +16,9 @@ from rich.console import Console
 from hcc_sim.analyses.compare import Comparison, compare
 from hcc_sim.engine import compile_pathway
 from hcc_sim.outcomes import Table
+from hcc_sim.pathway.hcc import DEATHS
 from hcc_sim.report import plots
+from hcc_sim.report.incidence_plot import Words, incidence_figure, moved_apart
 from hcc_sim.report.life import Moment, describe, moments, story
 from hcc_sim.report.numbers import decimals, plain, signed_with_error, with_error
 from hcc_sim.report.results import csv_text, write_parameters
@@ -220,7 +223,7 @@ def test_plots_and_their_data(timing: Comparison, tmp_path: Path):
     assert {key: mpl.rcParams[key] for key in before} == before, "matplotlib is left as it was"
     plots.write_plots(tmp_path / "two", timing)
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert len(files) == 31
+    assert len(files) == 34
     for file in files:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
     for plot in plots.CURVES:
@@ -262,6 +265,72 @@ def test_texts_of_a_plot_do_not_run_out_of_the_picture(timing: Comparison):
 
 
 # --- one patient's history -------------------------------------------------------------------------------------------
+
+
+def boxes_of_texts(figure: mpl.figure.Figure) -> list[tuple[str, mpl.transforms.Bbox]]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw(renderer)
+    texts = [text for text in figure.findobj(mpl.text.Text) if text.get_text() and text.get_visible()]
+    return [(t.get_text(), mpl.text.Text.get_window_extent(t, renderer)) for t in texts]
+
+
+@pytest.mark.parametrize("panels", range(1, 8))
+@pytest.mark.parametrize("nothing_happens", [False, True])
+def test_words_of_the_causes_of_death_cover_nothing(panels: int, nothing_happens: bool):
+    """Words do not touch each other, the panels or the edge, with long names of strategies and tiny areas too."""
+    names = [f"strategy {i} whose name is rather long for a panel" for i in range(panels)]
+    shares = dict(zip(DEATHS, (0.0, 0.0, 0.0, 0.0) if nothing_happens else (0.5, 0.004, 0.0, 0.496), strict=True))
+    rows = [
+        (n, cause, month, share * month / 120) for n in names for cause, share in shares.items() for month in (0, 120)
+    ]
+    table = pd.DataFrame(rows, columns=["strategy", "cause", "months", "value"])
+    words = Words("What patients die of", "About whom", "months since conversion", f"Foot.\n{NOT_ADVICE}")
+    with mpl.rc_context(plots.STYLE):
+        figure = incidence_figure(table, names, words)
+        boxes = boxes_of_texts(figure)
+    assert len([text for text, _ in boxes if "%" in text and text != "patients (%)"]) == 5 * panels
+    width, height = figure.get_size_inches() * figure.dpi
+    panels_at = [axes.get_window_extent() for axes in figure.axes]
+    for place, (text, box) in enumerate(boxes):
+        assert box.x0 >= 0, text
+        assert box.y0 >= 0, text
+        assert box.x1 <= width, text
+        assert box.y1 <= height, text
+        assert not any(box.overlaps(panel) for panel in panels_at), text
+        for other, another in boxes[:place]:
+            assert not box.overlaps(another), (text, other)
+
+
+def test_areas_are_the_incidence(timing: Comparison, tmp_path: Path):
+    plots._write_incidence(tmp_path, timing)
+    told = pd.read_csv(tmp_path / "incidence.csv")
+    table = timing.incidence()
+    table = table[(table["population"] == timing.primary) & table["cause"].isin(DEATHS)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(told, table.drop(columns="population"), check_exact=False, rtol=1e-14)
+    figure = incidence_figure(table, NAMES, Words("", "", "", ""))
+    one = table[(table["strategy"] == NAMES[0]) & (table["cause"] == DEATHS[0])]
+    share = 100 * np.interp(120.0, one["months"], one["value"])
+    assert f"cancer {share:.0f}%" in [text.get_text() for text in figure.axes[0].texts]
+    area = figure.axes[0].collections[0].get_paths()[0].vertices
+    assert area[:, 1].max() == pytest.approx(share)
+    assert area[:, 0].max() == 120
+
+
+def test_nobody_dies_of_nothing(tmp_path: Path):
+    short = compared(
+        tmp_path, "title: T\nregimen: haic_lenvatinib_pd1\nstrategies: {s: {}}\nrun: {horizon: 1 month}\n", 1
+    )
+    plots.write_plots(tmp_path / "plots", short)
+    assert (tmp_path / "plots" / "flow.svg").exists()
+
+
+def test_words_are_moved_apart_as_little_as_needed():
+    assert moved_apart([10, 50, 90], 10, 100) == [10, 50, 90]
+    assert moved_apart([0, 0, 0], 10, 100) == [5, 15, 25]
+    assert moved_apart([100, 100, 100], 10, 100) == [75, 85, 95]
+    assert moved_apart([40, 42, 90], 10, 100) == [40, 50, 90]
 
 
 def stays(*rows: tuple[str, float, float, str, str]) -> pd.DataFrame:

@@ -187,8 +187,17 @@ def test_default_place_and_contents(tmp_path: Path):
     ]
     stays = [f"stays/{name}.parquet" for name in ("conservative", "opportunistic", "wait 298 days", "wait 42 days")]
     of_value = ["beyond.csv", "costs.csv", "increments.csv", "net_benefit.csv", "qalys.csv"]
-    tables = ["assumptions.csv", "contrasts.csv", "curves.csv", "parameters.csv", "summary.csv", *of_value]
-    others = ("flow", "costs-and-qalys", "plane", "net-benefit", "hangs-on-survival", "hangs-on-value")
+    tables = [
+        "assumptions.csv",
+        "contrasts.csv",
+        "curves.csv",
+        "hazard_ratios.csv",
+        "incidence.csv",
+        "parameters.csv",
+        "summary.csv",
+        *of_value,
+    ]
+    others = ("flow", "incidence", "costs-and-qalys", "plane", "net-benefit", "hangs-on-survival", "hangs-on-value")
     flow = [f"plots/{name}{ending}" for name in others for ending in (".csv", ".png", ".svg")]
     files = sorted([*tables, *plots, *flow, "plots/pathway.svg", *stays])
     assert [f for f in everything_in(out) if f not in ("plots", "stays")] == sorted([*files, MANIFEST])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hcc_sim.analyses.flow import Flow, flows
 from hcc_sim.analyses.precision import Precision, Reached, run_until
-from hcc_sim.analyses.strategies import Keep, Progress, Run, primary_population, restricted_means
+from hcc_sim.analyses.strategies import Keep, Progress, Run, asked_by, primary_population, restricted_means
 from hcc_sim.analyses.turning import AGGRESSIVENESS, EFFECT_OF_SURGERY, SURVIVAL, Turning, turning_points
 from hcc_sim.analyses.valuation import Valuation, all_estimates, valuation_of
 from hcc_sim.engine import CHUNK
@@ -19,18 +19,22 @@ from hcc_sim.outcomes import (
     Definitions,
     Estimate,
     Estimates,
+    Incident,
     Point,
+    RateRatio,
     Table,
     Tally,
     Told,
     contrast_table,
     curve_table,
+    hazard_ratio_table,
+    incidence_table,
     notes,
     same_fate_of_others,
     same_patients,
     summary_table,
 )
-from hcc_sim.outcomes.hcc import CONVERTED, ENROLLED, EVERYBODY, WITHIN_MONTHS, outcomes_from
+from hcc_sim.outcomes.hcc import CONVERTED, ENROLLED, EVERYBODY, WITHIN_MONTHS
 from hcc_sim.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -72,6 +76,8 @@ class Tables(NamedTuple):
     contrasts: Table[Contrast]
     curves: Table[Point]
     assumptions: Table[Assumption]
+    incidence: Table[Incident]
+    hazard_ratios: Table[RateRatio]
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ class Comparison:
     @property
     def definitions(self) -> Definitions:
         """What was asked."""
-        return outcomes_from(self.scenario.start, self.scenario.horizon_months)
+        return asked_by(self.scenario)
 
     @property
     def time_zero(self) -> str:
@@ -130,6 +136,8 @@ class Comparison:
             contrast_table(self.estimates),
             curve_table(self.tallies),
             Table(Assumption._fields, assumptions),
+            incidence_table(self.tallies),
+            hazard_ratio_table(self.tallies),
         )
 
     def summary(self) -> pd.DataFrame:
@@ -143,6 +151,14 @@ class Comparison:
     def curves(self) -> pd.DataFrame:
         """strategy, population, outcome, months, value, low, high."""
         return self.tables.curves.frame()
+
+    def incidence(self) -> pd.DataFrame:
+        """strategy, population, cause, months, value, low, high: deaths by cause, relapse seen, decompensation."""
+        return self.tables.incidence.frame()
+
+    def hazard_ratios(self) -> pd.DataFrame:
+        """population, outcome, strategy, versus, from_months, to_months, hazard_ratio, low, high, for every pair."""
+        return self.tables.hazard_ratios.frame()
 
     def survival(self, endpoint: str = "OS", population: str | None = None) -> pd.DataFrame:
         """The curves of one endpoint, by default in the population of the primary estimand."""
@@ -194,6 +210,12 @@ class Comparison:
     def notes(self) -> tuple[str, ...]:
         """What a reader must know: what is left out and why, and which populations differ."""
         told = [*notes(self.tallies, self.estimates), *(self.valuation.notes if self.valuation else ())]
+        if differ := self._subgroups_that_differ():
+            told.insert(
+                0,
+                f"Strategies differ in who belongs to: {'; '.join(differ)}: results there compare different patients, "
+                "and a difference may be theirs.",
+            )
         if self.reached is not None:
             told.insert(0, self.reached.sentence())
         if self.primary == ENROLLED:
@@ -216,6 +238,16 @@ class Comparison:
                 f"{EVERYBODY} who starts therapy.",
             )
         return tuple(told)
+
+    def _subgroups_that_differ(self) -> list[str]:
+        """Those that do not hold the same patients, or not from the same time zero, where their whole population does.
+
+        Of a whole that differs a reader is told anyhow.
+        """
+        same, populations = same_patients(self.tallies), self.definitions.populations
+        wholes = {(p.entering, p.latest_months): p.name for p in populations if p.subgroup is None}
+        parts = (p for p in populations if p.subgroup is not None)
+        return [p.name for p in parts if same[wholes[p.entering, p.latest_months]] and not same[p.name]]
 
     def headline(self) -> str:
         """The answer in one sentence, with its Monte-Carlo uncertainty; then whether the fit is not renewed."""

@@ -5,12 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hcc_sim.economics.hcc import Given, hcc_rules
 from hcc_sim.economics.items import Rules
 from hcc_sim.economics.quantities import Quantities
-from hcc_sim.engine import CHUNK, Chunk, Program, simulate
+from hcc_sim.engine import CHUNK, Chunk, Program, simulate, starting_attributes
 from hcc_sim.history import Stays
-from hcc_sim.outcomes import Definitions, Estimate, Tally, restricted_mean, same_fate_of_others, same_patients
+from hcc_sim.outcomes import (
+    Definitions,
+    Estimate,
+    Tally,
+    restricted_mean,
+    same_fate_of_others,
+    same_patients,
+    with_subgroups,
+)
 from hcc_sim.outcomes.hcc import CONVERTED, ENROLLED, EVERYBODY, OVERALL_SURVIVAL, WITHIN_MONTHS, outcomes_from
 from hcc_sim.scenario import Scenario, Strategy, programs
 
@@ -34,7 +45,7 @@ def simulate_strategies(
     keep: Keep | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Tally]:
-    """What `definitions` ask (by default `outcomes_from` the scenario's start), tallied by strategy, in its order.
+    """What `definitions` ask (by default `asked_by` the scenario), tallied by strategy, in its order.
 
     Raises:
         InputError: the parameters' values do not fit the pathway.
@@ -63,7 +74,9 @@ class Run:
         progress: Progress | None = None,
         value: bool = False,
     ) -> None:
-        asked = outcomes_from(scenario.start, scenario.horizon_months) if definitions is None else definitions
+        asked = asked_by(scenario) if definitions is None else definitions
+        told_apart = {population.subgroup for population in asked.populations}
+        self._subgroups = [subgroup for subgroup in scenario.subgroups if subgroup.name in told_apart]
         self.scenario = scenario
         self.patients = 0
         self._programs = programs(scenario)
@@ -87,7 +100,8 @@ class Run:
                 self.scenario, program, patients, first=self.patients, chunk=self._chunk, threads=self._threads
             )
             for part in further:
-                self.tallies[name].add(part.stays, part.first_patient, part.patients)
+                members = self._memberships(program, part)
+                self.tallies[name].add(part.stays, part.first_patient, part.patients, members)
                 if name in self.quantities:
                     self.quantities[name].add(part.stays, part.first_patient, part.patients)
                 if self._keep is not None:
@@ -95,6 +109,28 @@ class Run:
                 if self._progress is not None:
                     self._progress(part.patients)
         self.patients = patients
+
+    def _memberships(self, program: Program, part: Chunk) -> dict[str, NDArray[np.bool_]]:
+        """Who of a chunk belongs to each subgroup, by what is true at the start under the strategy's own values."""
+        if not self._subgroups:
+            return {}
+        patients, names = self.scenario.patients, list({subgroup.attribute: None for subgroup in self._subgroups})
+        values = starting_attributes(
+            program,
+            names,
+            seed=self.scenario.seed,
+            patients=part.patients,
+            first_patient=part.first_patient,
+            attributes=None if patients is None else patients.frame(part.first_patient, part.patients),
+        )
+        return {subgroup.name: subgroup.holds(values[names.index(subgroup.attribute)]) for subgroup in self._subgroups}
+
+
+def asked_by(scenario: Scenario) -> Definitions:
+    """What is asked of a scenario's patients from its start on, and of its subgroups."""
+    asked = outcomes_from(scenario.start, scenario.horizon_months)
+    names = [subgroup.name for subgroup in scenario.subgroups]
+    return with_subgroups(asked, names) if names else asked
 
 
 def rules_of(scenario: Scenario, strategy: Strategy) -> tuple[Rules, tuple[str, ...]]:

@@ -88,6 +88,7 @@ def timing(
     names = {format_duration(delay): delay for delay in delays_months}
     swept = replace(
         scenario,
+        subgroups=(),
         strategies=tuple(
             replace(chosen, name=name, parameters=chosen.layers.parameters({DIAL: delay}))
             for name, delay in names.items()

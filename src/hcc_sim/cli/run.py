@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -100,7 +101,7 @@ def run(
 
     from hcc_sim.report.results import StayFiles, write_results
 
-    compiled = _prepared(asked)  # what does not fit the pathway is told before anything is made
+    compiled = _prepared(asked, _starting(asked))  # what does not fit the pathway is told before anything is made
     _check_memory(compiled, asked, at_once)
     with new_folder(folder, force=force) as temporary:
         with StayFiles(temporary / "stays", asked) as stays:
@@ -171,6 +172,13 @@ def _prepared(asked: Scenario, also: Callable[[Program], object] | None = None) 
     if failures:
         raise failures[0]
     return compiled
+
+
+def _starting(asked: Scenario) -> Callable[[Program], object] | None:
+    """What a run with subgroups needs besides."""
+    from hcc_sim.engine import starting_attributes
+
+    return partial(starting_attributes, names=(), seed=asked.seed, patients=1) if asked.subgroups else None
 
 
 def _check_memory(compiled: dict[str, Program], asked: Scenario, chunk: int) -> None:

@@ -441,10 +441,11 @@ def be_born(
     given: Reals,
     given_row: NDArray[np.int64],
     seed: np.uint64,
-    patient: np.uint64,
+    first_patient: np.uint64,
+    patients: int,
     room: Room,
 ) -> None:
-    """Let the room hold one patient who has begun, no time passed."""
-    unborn(room.block, newborn, patient, 1)
-    everybody = room.step.places[EVERYBODY][:1]
+    """Let the room hold consecutive patients who have begun, no time passed."""
+    unborn(room.block, newborn, first_patient, patients)
+    everybody = room.step.places[EVERYBODY][:patients]
     begin(words, words.view(np.float64), room.block, given, given_row, 0, everybody, seed, room.step)

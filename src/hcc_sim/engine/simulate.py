@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hcc_sim.engine import block, kernel
 from hcc_sim.engine.compile import Program, compile_pathway
 from hcc_sim.engine.tables import LIFE
+from hcc_sim.errors import nearest
 from hcc_sim.history import BLOCK, Stays, concatenate
 
 if TYPE_CHECKING:
@@ -145,13 +146,51 @@ def attributes_at_start(
     program: Program, *, seed: int, patient: int, attributes: pd.DataFrame | None = None
 ) -> dict[str, float]:
     """The attributes with which a patient begins, by name; those in the one row of `attributes` are given."""
+    names = program.attribute_names
+    values = starting_attributes(program, names, seed=seed, patients=1, first_patient=patient, attributes=attributes)
+    return dict(zip(names, values[:, 0].tolist(), strict=True))
+
+
+def starting_attributes(
+    program: Program,
+    names: Sequence[str],
+    *,
+    seed: int,
+    patients: int,
+    first_patient: int = 0,
+    attributes: pd.DataFrame | None = None,
+) -> NDArray[np.float64]:
+    """(names, patients) some of the attributes with which consecutive patients begin, no time passed.
+
+    Arguments are those of `simulate`.
+
+    Raises:
+        ValueError: an argument out of range, no such attribute, or attributes given that are not there or not numbers.
+    """
+    _check(seed, patients, 1.0, first_patient, BLOCK, None, 1)
+    for name in names:
+        if name not in program.attribute_names:
+            raise ValueError(f"unknown attribute {name!r}. {nearest(name, program.attribute_names)}".rstrip())
     if attributes is not None:
         program = compile_pathway(program.pathway, program.values, attributes.columns)
-    room = block.new_room(program.words, len(program.newborn), 1, 1)
-    given, row_of = _given(program, attributes, patient, 1)
-    kernel.be_born(program.words, program.newborn, given, row_of, np.uint64(seed), np.uint64(patient), room)
-    values = room.block.lives[LIFE : LIFE + len(program.attribute_names), 0]
-    return dict(zip(program.attribute_names, map(float, values), strict=True))
+    given, row_of = _given(program, attributes, first_patient, patients)
+    room = block.new_room(program.words, len(program.newborn), min(TOGETHER, patients), 1)
+    rows = [LIFE + program.attribute_names.index(name) for name in names]
+    found = np.empty((len(names), patients))
+    for at in range(0, patients, TOGETHER):
+        n = min(TOGETHER, patients - at)
+        kernel.be_born(
+            program.words,
+            program.newborn,
+            np.ascontiguousarray(given[:, at : at + n]),
+            row_of,
+            np.uint64(seed),
+            np.uint64(first_patient + at),
+            n,
+            room,
+        )
+        found[:, at : at + n] = room.block.lives[rows, :n]
+    return found
 
 
 class Filled(NamedTuple):

@@ -1,10 +1,10 @@
 """Stays in, numbers out: what is asked (`definitions`), counted by chunks (`tally`), told with errors (`estimates`).
 
-`tables` puts what is told into rows.  `states` tells of any pathway, asked nothing else, where patients are, how long.
-`survival` is for people who may be censored or weighted: trials, registries.
+`tables` puts what is told into rows, `rates` hazard ratios between strategies.  `states` tells of any pathway, asked
+nothing else, where patients are, how long.  `survival` is for people who may be censored or weighted.
 """
 
-from hcc_sim.outcomes.definitions import Definitions, Endpoint, Population, Share, TimeIn
+from hcc_sim.outcomes.definitions import Definitions, Endpoint, Population, Share, TimeIn, with_subgroups
 from hcc_sim.outcomes.estimates import (
     Estimate,
     Estimates,
@@ -15,10 +15,12 @@ from hcc_sim.outcomes.estimates import (
     same_fate_of_others,
     same_patients,
 )
+from hcc_sim.outcomes.rates import RateRatio, hazard_ratio_table
 from hcc_sim.outcomes.states import StateTally, occupancy, time_in_state
 from hcc_sim.outcomes.survival import aalen_johansen, kaplan_meier, numbers_at_risk, ratios_by_period
 from hcc_sim.outcomes.tables import (
     Contrast,
+    Incident,
     Point,
     Table,
     Told,
@@ -26,6 +28,7 @@ from hcc_sim.outcomes.tables import (
     contrasts,
     curve_table,
     curves,
+    incidence_table,
     summary,
     summary_table,
 )
@@ -37,8 +40,10 @@ __all__ = [
     "Endpoint",
     "Estimate",
     "Estimates",
+    "Incident",
     "Point",
     "Population",
+    "RateRatio",
     "Share",
     "StateTally",
     "Table",
@@ -52,6 +57,8 @@ __all__ = [
     "curves",
     "estimates",
     "estimates_of",
+    "hazard_ratio_table",
+    "incidence_table",
     "kaplan_meier",
     "notes",
     "numbers_at_risk",
@@ -63,4 +70,5 @@ __all__ = [
     "summary",
     "summary_table",
     "time_in_state",
+    "with_subgroups",
 ]

@@ -8,7 +8,8 @@ this moves nothing, unless his time zero is in between.
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 TO_HORIZON = math.inf
@@ -29,6 +30,8 @@ class Population:
     entering: str | None = None
     latest_months: float = math.inf
     others_until: str | None = None
+    subgroup: str | None = None
+    """Of these only the members of the subgroup of this name; who they are is told with the stays."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +65,18 @@ class Endpoint(_Happening):
 class Share(_Happening):
     """The share of patients to whom it ever happens, from time zero to the horizon; with `never` to whom it does not.
 
-    With `among` the share is of those patients only who also count in the share of that name.
+    With `among` the share is of those patients only who also count in the share of that name.  With `over_time` its
+    incidence is told too: the share to whom it has happened by each time.
     """
 
     among: str | None = None
     never: bool = False
+    over_time: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.over_time and (self.never or self.among):
+            raise ValueError(f"'{self.name}': the incidence of what never happens, or among some, is not told")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,3 +137,22 @@ class Definitions:
 def reported_for(population: Population, what: tuple[R, ...]) -> list[R]:
     """Those of the endpoints, shares or times that are reported for this population, in order."""
     return [r for r in what if not r.of or population.name in r.of]
+
+
+def with_subgroups(definitions: Definitions, subgroups: Sequence[str]) -> Definitions:
+    """The same, asked also of each subgroup of each population: 'converted, age below 60', after all populations."""
+    parts = {
+        whole.name: [replace(whole, name=f"{whole.name}, {name}", subgroup=name) for name in subgroups]
+        for whole in definitions.populations
+    }
+
+    def also_of_parts(what: tuple[R, ...]) -> tuple[R, ...]:
+        return tuple(replace(r, of=(*r.of, *(part.name for of in r.of for part in parts[of]))) for r in what)
+
+    return replace(
+        definitions,
+        populations=(*definitions.populations, *(part for of_one in parts.values() for part in of_one)),
+        endpoints=also_of_parts(definitions.endpoints),
+        shares=also_of_parts(definitions.shares),
+        times=also_of_parts(definitions.times),
+    )

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hcc_sim.outcomes.definitions import Endpoint, Population, reported_for
+from hcc_sim.outcomes.definitions import Endpoint, Population, Share, reported_for
 from hcc_sim.outcomes.tally import GROUPS, Floats, Integers, Tally
 
 WITHIN = 1.96
@@ -87,14 +87,29 @@ def restricted_mean(tally: Tally, population: str, endpoint: str, months: float)
     return _mean(tally, population, endpoint, f"{endpoint}: restricted mean to {months:g} months", months)
 
 
-def curve(
-    tally: Tally, population: Population, endpoint: Endpoint, days: NDArray[np.intp]
+def curve(tally: Tally, population: Population, endpoint: Endpoint) -> tuple[Floats, Floats, Floats, Floats]:
+    """Months, survival without the endpoint and the ends of its 95% interval, at the tally's points that are known."""
+    days = tally.points[tally.points < known_days(population, tally)]
+    return _share_by_day(tally, population, _event_free(population, endpoint, tally)[:, days], days)
+
+
+def incidence(tally: Tally, population: Population, share: Share) -> tuple[Floats, Floats, Floats, Floats]:
+    """Months, the share to whom it has happened and the ends of its 95% interval, at the same points as curves.
+
+    Nobody is censored within the follow-up of all, so that this share is the estimate of Aalen and Johansen (1978),
+    Scandinavian Journal of Statistics 5, 141-150.
+    """
+    days = tally.points[tally.points < known_days(population, tally)]
+    happened = np.cumsum(tally.incident[population.name, share.name], axis=1)[:, : len(days)]
+    return _share_by_day(tally, population, happened, days)
+
+
+def _share_by_day(
+    tally: Tally, population: Population, counts: Integers, days: NDArray[np.intp]
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    """Months, survival without the endpoint and the ends of its 95% interval, at the end of each day that is known."""
-    days = days[days < _known_days(population, tally)]
+    """Months, the share of members and the ends of its 95% interval, from counts (groups x days)."""
     groups = tally.members[population.name]
-    free = whole_and_without(_event_free(population, endpoint, tally)[:, days])
-    values = _ratio(free, whole_and_without(groups)[:, np.newaxis])
+    values = _ratio(whole_and_without(counts), whole_and_without(groups)[:, np.newaxis])
     error = np.full(len(days), np.nan) if np.any(groups == 0) else jackknife_se(values[1:])
     return tally.grid_months[days], values[0], values[0] - WITHIN * error, values[0] + WITHIN * error
 
@@ -113,16 +128,31 @@ def same_fate_of_others(tallies: Mapping[str, Tally], population: str) -> bool:
 
 
 def notes(tallies: Mapping[str, Tally], found: Estimates) -> tuple[str, ...]:
-    """What a reader of the tables must be told: outcomes left out, values or errors missing, each with its reason."""
+    """What a reader of the tables must be told: outcomes left out, values or errors missing, each with its reason.
+
+    Of subgroups only which lack something: their follow-up is never shorter than that of all.
+    """
     said: dict[str, list[str]] = {}
     for strategy, tally in tallies.items():
         for population in tally.definitions.populations:
-            for note in _notes_on(population, tally, found[strategy]):
+            for note in _notes_on(population, tally, found[strategy]) if population.subgroup is None else ():
                 said.setdefault(f"{population.name}: {note}.", []).append(strategy)
-    return tuple(
+    told = [
         note if len(strategies) == len(tallies) else f"{', '.join(strategies)}: {note}"
         for note, strategies in said.items()
-    )
+    ]
+    if lacking := _subgroups_that_lack(tallies, found):
+        told.append(
+            "Subgroups too small to tell everything of, what is missing being empty in the tables: "
+            f"{'; '.join(lacking)}."
+        )
+    return tuple(told)
+
+
+def _subgroups_that_lack(tallies: Mapping[str, Tally], found: Estimates) -> list[str]:
+    remarked = {e.population for of_one in found.values() for e in of_one if e.remark}
+    subgroups = {p.name: None for t in tallies.values() for p in t.definitions.populations if p.subgroup is not None}
+    return [name for name in subgroups if name in remarked]
 
 
 def _notes_on(population: Population, tally: Tally, found: Sequence[Estimate]) -> Iterator[str]:
@@ -165,7 +195,7 @@ def _mean(tally: Tally, population: str, what: str, outcome: str, restriction: f
 
 def _from_curve(population: Population, endpoint: Endpoint, tally: Tally) -> Iterator[Estimate]:
     """Median and landmarks, both interpolated linearly between the ends of days."""
-    known = _known_days(population, tally)
+    known = known_days(population, tally)
     free = _event_free(population, endpoint, tally)[:, :known]
     grid = tally.grid_months[:known]
     groups = tally.members[population.name]
@@ -215,14 +245,14 @@ def _event_free(population: Population, endpoint: Endpoint, tally: Tally) -> Int
     return np.subtract(tally.members[population.name][:, np.newaxis], free, out=free)
 
 
-def _known_days(population: Population, tally: Tally) -> int:
+def known_days(population: Population, tally: Tally) -> int:
     """How many points of the day grid lie within everybody's follow-up."""
     return int(np.searchsorted(tally.grid_months, tally.follow_up_months[population.name], side="right"))
 
 
 def _left_out(population: Population, tally: Tally) -> list[float]:
     """Landmarks and restriction times that lie beyond the population's shortest follow-up."""
-    last_day = tally.grid_months[_known_days(population, tally) - 1]
+    last_day = tally.grid_months[known_days(population, tally) - 1]
     landmarks = {t for t in tally.landmarks_months if t > last_day}
     beyond = {t for t in tally.restrictions_months if t > tally.follow_up_months[population.name]}
     return sorted(landmarks | beyond)

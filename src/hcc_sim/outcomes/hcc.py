@@ -126,10 +126,18 @@ HCC_OUTCOMES = Definitions(
             name="relapsed",
             meaning="relapse after conversion seen, or taken to be seen",
             ended_by=RELAPSES,
-            of=(CONVERTED,),
+            over_time=True,
         ),
-        Share(name="decompensated", meaning="liver decompensates", entering=("decompensated liver",)),
-        *(Share(name=death, meaning=f"{death} before the horizon", entering=(death,)) for death in DEATHS),
+        Share(
+            name="decompensated",
+            meaning="liver decompensates",
+            entering=("decompensated liver",),
+            over_time=True,
+        ),
+        *(
+            Share(name=death, meaning=f"{death} before the horizon", entering=(death,), over_time=True)
+            for death in DEATHS
+        ),
         Share(name="alive at the horizon", meaning="alive when observation ends", entering=DEATHS, never=True),
     ),
     times=(

@@ -10,17 +10,12 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-import numpy as np
-
 from hcc_sim.outcomes.definitions import reported_for
-from hcc_sim.outcomes.estimates import Estimates, check_comparable, curve, estimates_of
+from hcc_sim.outcomes.estimates import Estimates, check_comparable, curve, estimates_of, incidence
 from hcc_sim.outcomes.tally import Tally
 
 if TYPE_CHECKING:
     import pandas as pd
-
-CURVE_POINTS = 500
-"""At most so many points of a curve are kept, closer together in early months."""
 
 
 class Told(NamedTuple):
@@ -56,6 +51,18 @@ class Point(NamedTuple):
     strategy: str
     population: str
     outcome: str
+    months: float
+    value: float
+    low: float
+    high: float
+
+
+class Incident(NamedTuple):
+    """A point of the incidence of a cause: the share to whom it has happened by then."""
+
+    strategy: str
+    population: str
+    cause: str
     months: float
     value: float
     low: float
@@ -114,14 +121,30 @@ def curve_table(tallies: Mapping[str, Tally]) -> Table[Point]:
     check_comparable(tallies)
     rows: list[Point] = []
     for strategy, tally in tallies.items():
-        last = len(tally.grid_months) - 1
-        days = np.unique(np.rint(last * np.linspace(0.0, 1.0, CURVE_POINTS) ** 2).astype(np.intp))
         for population in tally.definitions.populations:
             for endpoint in reported_for(population, tally.definitions.endpoints):
-                numbers = (column.tolist() for column in curve(tally, population, endpoint, days))
+                numbers = (column.tolist() for column in curve(tally, population, endpoint))
                 names = (strategy, population.name, endpoint.name)
                 rows += [Point(*names, *point) for point in zip(*numbers, strict=True)]
     return Table(Point._fields, rows)
+
+
+def incidence_table(tallies: Mapping[str, Tally]) -> Table[Incident]:
+    """The incidence of each share over time, at the same points as curves.
+
+    Causes of death that leave none out sum to 1 minus overall survival.  ValueError if the strategies cannot be
+    compared.
+    """
+    check_comparable(tallies)
+    rows: list[Incident] = []
+    for strategy, tally in tallies.items():
+        for population in tally.definitions.populations:
+            for share in reported_for(population, tally.definitions.shares):
+                if share.over_time:
+                    numbers = (column.tolist() for column in incidence(tally, population, share))
+                    names = (strategy, population.name, share.name)
+                    rows += [Incident(*names, *point) for point in zip(*numbers, strict=True)]
+    return Table(Incident._fields, rows)
 
 
 def summary(tallies: Mapping[str, Tally]) -> pd.DataFrame:

@@ -6,8 +6,8 @@ counted is counted in integers; months are added block by block in patient order
 
 import hashlib
 import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,20 @@ from hcc_sim.units import DAYS_PER_MONTH
 GROUPS = 100
 """Groups of patients, patient mod 100; a block holds the same number of each."""
 
+CURVE_POINTS = 500
+"""At most so many points of a curve are told, closer together in early months."""
+
+SMALL = np.uint16
+"""Counts by day take little room while no group has more patients than it can count."""
+
 _DAY_SLACK = 1e-6
 """How much of a day an event may come after the end of a day, by rounding, and still count in that day."""
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+
+NO_SUBGROUPS: Mapping[str, Bools] = {}
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,20 @@ class _Zero:
     """The first row in which time counts."""
     at_start: Bools
     """Members whose time zero is the start of the record, so that being there already counts."""
+    asked: Bools
+    """Who is looked at at all: everybody, or the subgroup."""
+
+    def within(self, subgroup: Bools, beyond: int) -> "_Zero":
+        """The same of a subgroup only; `beyond` is a row after the record."""
+        member = self.member & subgroup
+        return _Zero(
+            member,
+            np.where(member, self.months, 0.0),
+            np.where(member, self.first_end, beyond),
+            np.where(member, self.first_stay, beyond),
+            self.at_start & subgroup,
+            subgroup,
+        )
 
 
 class _Record:
@@ -74,8 +96,10 @@ class Tally:
     column 0 those at time zero, column d those after the end of day d - 1 and up to the end of day d.
     `months[population, outcome, restriction]` are sums of months (100), which mean something only for restrictions
     within the follow-up.  `happened[population, share]` are counts (100) of those it happened to, `at_risk` of those it
-    is a share of.  `follow_up_months[population]` is the shortest follow-up of a member.  `grid_months` is time at the
-    end of each day from 0 on; the last day ends at the horizon.  Unknown names raise ValueError.
+    is a share of.  `incident[population, share]` counts, of shares over time, whom it first happened to after one of
+    the days `points` and up to the next (100 x points).  `follow_up_months[population]` is the shortest follow-up of a
+    member.  `grid_months` is time at the end of each day from 0 on; the last day ends at the horizon.  Unknown names
+    raise ValueError.
     """
 
     def __init__(
@@ -101,22 +125,26 @@ class Tally:
 
         day_count = max(math.ceil(self.horizon_months * DAYS_PER_MONTH - _DAY_SLACK), 1)
         self.grid_months = np.append(np.arange(day_count) / DAYS_PER_MONTH, self.horizon_months)
+        self.points = np.unique(np.rint(day_count * np.linspace(0.0, 1.0, CURVE_POINTS) ** 2).astype(np.intp))
         self.members: dict[str, Integers] = {}
         self.follow_up_months: dict[str, float] = {}
-        self.days: dict[tuple[str, str], NDArray[np.int32]] = {}
+        self.days: dict[tuple[str, str], NDArray[np.integer]] = {}
         self.months: dict[tuple[str, str, float], Floats] = {}
         self.happened: dict[tuple[str, str], Integers] = {}
         self.at_risk: dict[tuple[str, str], Integers] = {}
+        self.incident: dict[tuple[str, str], NDArray[np.integer]] = {}
         self._digests = {p.name: hashlib.blake2b(digest_size=16) for p in definitions.populations}
         self._digests_of_others = {p.name: hashlib.blake2b(digest_size=16) for p in definitions.populations}
         for population in definitions.populations:
             self.members[population.name] = np.zeros(GROUPS, np.int64)
             self.follow_up_months[population.name] = self.horizon_months
             for endpoint in reported_for(population, definitions.endpoints):
-                self.days[population.name, endpoint.name] = np.zeros((GROUPS, day_count + 1), np.int32)
+                self.days[population.name, endpoint.name] = np.zeros((GROUPS, day_count + 1), SMALL)
             for share in reported_for(population, definitions.shares):
                 self.happened[population.name, share.name] = np.zeros(GROUPS, np.int64)
                 self.at_risk[population.name, share.name] = np.zeros(GROUPS, np.int64)
+                if share.over_time:
+                    self.incident[population.name, share.name] = np.zeros((GROUPS, len(self.points)), np.int32)
             for outcome in (
                 *reported_for(population, definitions.endpoints),
                 *reported_for(population, definitions.times),
@@ -129,14 +157,20 @@ class Tally:
         return self._digests[population].hexdigest()
 
     def digest_of_others(self, population: str) -> str:
-        """A fingerprint of when and where everybody ends, or comes into `others_until`, who does not belong to it."""
+        """A fingerprint of when and where everybody ends, or comes into `others_until`, who does not belong to it.
+
+        Of a subgroup: of its members who do not come into the population.
+        """
         return self._digests_of_others[population].hexdigest()
 
-    def add(self, stays: Stays, first_patient: int, patients: int) -> None:
+    def add(
+        self, stays: Stays, first_patient: int, patients: int, subgroups: Mapping[str, Bools] = NO_SUBGROUPS
+    ) -> None:
         """Count the stays of `patients` patients from `first_patient` on: all of theirs, in order of patient and time.
 
+        `subgroups` tells of each patient whether he belongs to a subgroup, for every subgroup that is asked of.
         Chunks come in order without gaps, each beginning at a multiple of 1,000.  ValueError if they do not, if a
-        patient has no stay, or if a stay ends after the horizon.
+        patient has no stay, if a stay ends after the horizon, or if it is not told who belongs to a subgroup.
         """
         if first_patient % BLOCK or (
             self.first_patient is not None and first_patient != self.first_patient + self.patients
@@ -152,24 +186,39 @@ class Tally:
             )
         if not stays.left_months.max() <= self.horizon_months:
             raise ValueError(f"a stay ends after the horizon of {self.horizon_months} months, or at no time at all")
+        self._check_memberships(subgroups, patients)
 
         self.first_patient = first_patient if self.first_patient is None else self.first_patient
         self.patients += patients
+        if self.patients > GROUPS * np.iinfo(SMALL).max:
+            self.days = {key: days.astype(np.int32, copy=False) for key, days in self.days.items()}
         record = _Record(stays, starts, len(self._exits) + 1)
         rows = {name: record.rows(table) for name, table in self._tables.items()}
+        zeros: dict[tuple[str | None, float], _Zero] = {}
         for population in self.definitions.populations:
-            zero = self._zero(population, record)
+            since = population.entering, population.latest_months
+            zero = zeros[since] = zeros.get(since) or self._zero(population, record)
+            if population.subgroup is not None:
+                zero = zero.within(subgroups[population.subgroup], len(record.left))
             self._count_members(population.name, zero, expected)
             self._note_others(population, zero, expected, record)
             self._add_endpoints(population, zero, record, rows)
             self._add_shares(population, zero, record, rows)
             self._add_times(population, zero, record)
 
+    def _check_memberships(self, subgroups: Mapping[str, Bools], patients: int) -> None:
+        asked = {p.subgroup for p in self.definitions.populations if p.subgroup is not None}
+        if missing := sorted(asked - set(subgroups)):
+            raise ValueError(f"it is not told who belongs to: {', '.join(missing)}")
+        for name in sorted(asked):
+            if subgroups[name].dtype != np.bool_ or subgroups[name].shape != (patients,):
+                raise ValueError(f"who belongs to '{name}' is told by a row of {patients} truths, one for each patient")
+
     def _zero(self, population: Population, record: _Record) -> _Zero:
         patients, beyond = len(record.starts), len(record.left)
         everybody = np.ones(patients, np.bool_)
         start = record.entered[record.starts]
-        from_start = _Zero(everybody, start, record.starts, record.starts, everybody)
+        from_start = _Zero(everybody, start, record.starts, record.starts, everybody, everybody)
         if population.entering is None:
             return from_start
         table = self._entries[population.name]
@@ -183,7 +232,7 @@ class Tally:
         first_stay = first_end + 1
         for ours, of_the_start in ((first_end, record.starts), (first_stay, record.starts), (months, start)):
             np.copyto(ours, of_the_start, where=at_start)
-        return _Zero(first_end < beyond, months, first_end, first_stay, at_start)
+        return _Zero(first_end < beyond, months, first_end, first_stay, at_start, everybody)
 
     def _count_members(self, population: str, zero: _Zero, ids: NDArray[np.uint64]) -> None:
         self.members[population] += _by_group(zero.member)
@@ -198,34 +247,43 @@ class Tally:
     def _note_others(self, population: Population, zero: _Zero, ids: NDArray[np.uint64], record: _Record) -> None:
         ends = np.append(record.starts[1:], len(record.left)) - 1
         if population.others_until is not None:
-            everybody = _Zero(zero.member, zero.months, record.starts, record.starts, zero.at_start)
-            patient, row = record.first(record.rows(self._apart[population.name]), everybody)
+            from_start = replace(zero, first_end=record.starts)
+            patient, row = record.first(record.rows(self._apart[population.name]), from_start)
             ends[patient] = row
-        ends = ends[~zero.member]
+        others = zero.asked & ~zero.member
+        ends = ends[others]
         left = (record.left[ends] + 0.0).astype("<f8").view("<u8")
-        entries = np.column_stack([ids[~zero.member].astype("<u8"), left, record.ending[ends].astype("<u8")])
+        entries = np.column_stack([ids[others].astype("<u8"), left, record.ending[ends].astype("<u8")])
         self._digests_of_others[population.name].update(entries.tobytes())
 
     def _add_endpoints(self, population: Population, zero: _Zero, record: _Record, rows: dict[str, Integers]) -> None:
         for endpoint in reported_for(population, self.definitions.endpoints):
-            until = np.full(len(record.starts), np.inf)
-            patient, row = record.first(rows[endpoint.name], zero)
-            until[patient] = record.left[row] - zero.months[patient]
-            until[self._tables[endpoint.name][record.starting] & zero.at_start] = 0.0
-
-            had = np.flatnonzero(until < np.inf)
-            day = np.maximum(np.ceil(until[had] * DAYS_PER_MONTH - _DAY_SLACK), 0).astype(np.intp)
-            days = self.days[population.name, endpoint.name]
-            np.add.at(days.reshape(-1), had % GROUPS * days.shape[1] + day, np.int32(1))
+            until = self._until(endpoint.name, zero, record, rows[endpoint.name])
+            had, day = _days(until)
+            _count(self.days[population.name, endpoint.name], had, day)
             for restriction in self.restrictions_months:
                 lived = np.where(zero.member, np.minimum(until, restriction), 0.0)
                 _add_in_blocks(self.months[population.name, endpoint.name, restriction], lived)
 
+    def _until(self, what: str, zero: _Zero, record: _Record, rows: Integers) -> Floats:
+        """Months from time zero until it first happens; inf where it does not."""
+        until = np.full(len(record.starts), np.inf)
+        patient, row = record.first(rows, zero)
+        until[patient] = record.left[row] - zero.months[patient]
+        until[self._tables[what][record.starting] & zero.at_start] = 0.0
+        return until
+
     def _add_shares(self, population: Population, zero: _Zero, record: _Record, rows: dict[str, Integers]) -> None:
         counts: dict[str, Bools] = {}
         for share in self.definitions.shares:
-            happened = self._tables[share.name][record.starting] & zero.at_start
-            happened[record.first(rows[share.name], zero)[0]] = True
+            if (key := (population.name, share.name)) in self.incident:
+                until = self._until(share.name, zero, record, rows[share.name])
+                had, day = _days(until)
+                _count(self.incident[key], had, np.searchsorted(self.points, day))
+                happened = until < np.inf
+            else:
+                happened = self._tables[share.name][record.starting] & zero.at_start
+                happened[record.first(rows[share.name], zero)[0]] = True
             counts[share.name] = zero.member & (happened != share.never)
         for share in reported_for(population, self.definitions.shares):
             of = counts[share.among] if share.among else zero.member
@@ -257,6 +315,17 @@ def among(names: Sequence[str], chosen: Collection[str], what: str) -> Bools:
         if name not in names:
             raise ValueError(f"unknown {what} '{name}'. {nearest(name, names)}".rstrip())
     return np.array([name in chosen for name in names], np.bool_)
+
+
+def _days(until: Floats) -> tuple[Integers, Integers]:
+    """Who has it, and on which day."""
+    had = np.flatnonzero(until < np.inf)
+    return had, np.maximum(np.ceil(until[had] * DAYS_PER_MONTH - _DAY_SLACK), 0).astype(np.intp)
+
+
+def _count(by_group: NDArray[np.integer], patients: Integers, columns: Integers) -> None:
+    """Add 1 for each patient, in the row of his group and a column."""
+    np.add.at(by_group.reshape(-1), patients % GROUPS * by_group.shape[1] + columns, by_group.dtype.type(1))
 
 
 def _by_group(happened: Bools) -> Integers:

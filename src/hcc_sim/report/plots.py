@@ -17,8 +17,9 @@ from matplotlib.lines import Line2D
 from hcc_sim.analyses.flow import PATIENTS
 from hcc_sim.outcomes.hcc import WITHIN_MONTHS
 from hcc_sim.pathway.diagram import svg
-from hcc_sim.pathway.hcc import AGGRESSIVENESS
+from hcc_sim.pathway.hcc import AGGRESSIVENESS, DEATHS
 from hcc_sim.report.flow_plot import flow_figure
+from hcc_sim.report.incidence_plot import Words, incidence_figure
 from hcc_sim.report.screen import NOT_ADVICE, population_in_words, regimens_in_words
 from hcc_sim.report.style import STYLE, strategy_style
 from hcc_sim.report.tornado_plot import tornado_figure
@@ -75,6 +76,7 @@ def write_plots(folder: Path, comparison: Comparison) -> None:
         _write(folder / f"{plot.file}.csv", data)
         if len(names) > 1:
             _write(folder / f"{plot.file}-differences.csv", landmarks)
+    _write_incidence(folder, comparison)
     with mpl.rc_context(STYLE):
         for name, (figure, data) in {**value_figures(comparison), **_tornados(comparison)}.items():
             _save(folder, name, figure)
@@ -103,6 +105,20 @@ def _tornados(comparison: Comparison) -> dict[str, tuple[Figure, pd.DataFrame]]:
         unit = f"net benefit, 1,000 {of_value[0].unit}"
         found["hangs-on-value"] = tornado_figure(of_value, f"What net benefit hangs on: {title}", unit, 0.001)
     return found
+
+
+def _write_incidence(folder: Path, comparison: Comparison) -> None:
+    """Causes of death in the primary population; nothing where there is nobody."""
+    table = comparison.incidence()
+    table = table[(table["population"] == comparison.primary) & table["cause"].isin(DEATHS)]
+    names = [strategy.name for strategy in comparison.scenario.strategies]
+    if table.groupby("strategy")["months"].max().min() > 0 and not table["value"].isna().any():
+        title = f"What patients die of: {_short(comparison.scenario.title, 60)}"
+        foot = _foot(comparison, "Shares beside the panels are those at the end of the time axis;")
+        with mpl.rc_context(STYLE):
+            figure = incidence_figure(table, names, Words(title, _about(comparison), _time_axis(comparison), foot))
+            _save(folder, "incidence", figure)
+        _write(folder / "incidence.csv", table.drop(columns="population"))
 
 
 def _who(scenario: Scenario) -> str:
@@ -269,23 +285,23 @@ def _legend(figure: Figure, axes: Axes, names: Sequence[str], by_name: dict[str,
 
 
 def _head(figure: Figure, plot: CurvePlot, comparison: Comparison, total: float) -> None:
-    scenario = comparison.scenario
-    regimens = regimens_in_words(scenario)
-    title = f"{plot.title}: {_short(scenario.title, 60)}"
-    about = f"{population_in_words(comparison).capitalize()}" + (f"; regimen {regimens}" if regimens else "")
+    title = f"{plot.title}: {_short(comparison.scenario.title, 60)}"
     figure.text(LEFT, 1 - 0.22 / total, title, fontsize=12.5, fontweight="bold", va="top", parse_math=False)
-    figure.text(LEFT, 1 - 0.5 / total, _short(about, 120), fontsize=9.5, color="#333333", va="top", parse_math=False)
+    figure.text(LEFT, 1 - 0.5 / total, _about(comparison), fontsize=9.5, color="#333333", va="top", parse_math=False)
+
+
+def _about(comparison: Comparison) -> str:
+    regimens = regimens_in_words(comparison.scenario)
+    about = f"{population_in_words(comparison).capitalize()}" + (f"; regimen {regimens}" if regimens else "")
+    return _short(about, 120)
 
 
 def _time_axis(comparison: Comparison) -> str:
     return f"months since {comparison.time_zero.removeprefix('the ')}"
 
 
-def _foot(comparison: Comparison) -> str:
-    return (
-        "Bands and bars: ±1.96 Monte-Carlo standard errors; parameters are held at their base values. "
-        f"Seed {comparison.scenario.seed}.\n{NOT_ADVICE}"
-    )
+def _foot(comparison: Comparison, what: str = "Bands and bars: ±1.96 Monte-Carlo standard errors;") -> str:
+    return f"{what} parameters are held at their base values. Seed {comparison.scenario.seed}.\n{NOT_ADVICE}"
 
 
 def _short(text: str, most: int) -> str:

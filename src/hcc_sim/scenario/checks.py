@@ -13,8 +13,9 @@ from hcc_sim.layers import AROUND_SURGERY, Regimen
 from hcc_sim.parameters import Calibration, NamedSet
 from hcc_sim.patients import Patients, read_patients
 from hcc_sim.scenario.chain import Chain, at
-from hcc_sim.scenario.shape import NAME_TEXT, ScenarioFile, describe, unknown_key
+from hcc_sim.scenario.shape import MOST_SUBGROUPS, NAME_TEXT, ScenarioFile, describe, unknown_key
 from hcc_sim.strict_yaml import Keys, read_scalar
+from hcc_sim.subgroups import values_at_start
 from hcc_sim.units import shown
 
 
@@ -65,6 +66,19 @@ class ParameterCheck:
             if self.parameters[name].decision or prior is None or prior.family == "fixed":
                 told = f"given {shown(name)}, which is held or decided; name one with a distribution"
                 self.chain.problem(("turn", place), told)
+
+    def subgroups(self) -> None:
+        """Note a problem for each attribute that does not part patients at their start, and for too many parts."""
+        given = at(self.chain.data, ("subgroups",))
+        parts = 0
+        for name, cuts in given.items() if isinstance(given, dict) else ():
+            parts += len(cuts) + 1 if isinstance(cuts, list) else 0
+            if name not in (known := list(values_at_start())):
+                told = f"unknown attribute {shown(name)}. {nearest(name, known)} Accepted: {', '.join(known)}"
+                self.chain.problem(("subgroups", name), " ".join(told.split()))
+        if parts > MOST_SUBGROUPS:
+            told = f"given cut points for {parts} subgroups; accepted: at most {MOST_SUBGROUPS} in all"
+            self.chain.problem(("subgroups",), told)
 
     def patients(self) -> Patients | None:
         """The patients of the file that the population names, None if it names none or the file is wrong."""

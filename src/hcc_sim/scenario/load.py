@@ -16,6 +16,7 @@ from hcc_sim.scenario.chain import Chain
 from hcc_sim.scenario.checks import ParameterCheck, check_shape
 from hcc_sim.scenario.economics import terms_of
 from hcc_sim.scenario.shape import HIGHEST_SEED, MOST_PATIENTS, SEED_TEXT, SIZE_TEXT
+from hcc_sim.subgroups import Subgroup, subgroups_by
 from hcc_sim.units import shown
 
 
@@ -43,10 +44,11 @@ class Scenario:
 
     ``size`` in patients; ``horizon_months`` from each patient's start; ``start`` is the state in which patients
     begin, empty for the pathway's own; ``preset`` and ``regimen`` are empty if none is named; ``turn`` are parameters
-    across whose uncertainty the answer is told, empty for the usual ones; ``patients`` are those of a file, if one is
-    named; ``terms`` are those on which costs and effects are told, None if the file says nothing of economics;
-    ``strategies`` in the order of the file; ``files`` the file and what it extends, outermost first; ``sha256`` over
-    the bytes of these files and the overrides (size and seed given on the command line are fields of their own).
+    across whose uncertainty the answer is told, empty for the usual ones; ``subgroups`` are those of whom outcomes are
+    told apart; ``patients`` are those of a file, if one is named; ``terms`` are those on which costs and effects are
+    told, None if the file says nothing of economics; ``strategies`` in the order of the file; ``files`` the file and
+    what it extends, outermost first; ``sha256`` over the bytes of these files and the overrides (size and seed given on
+    the command line are fields of their own).
     """
 
     title: str
@@ -60,6 +62,7 @@ class Scenario:
     regimen: str
     strategies: tuple[Strategy, ...]
     turn: tuple[str, ...]
+    subgroups: tuple[Subgroup, ...]
     patients: Patients | None
     overrides: Mapping[str, float]
     files: tuple[Path, ...]
@@ -108,6 +111,7 @@ def load_scenario(
     common = check.values(("parameters",))
     settings = check.overrides(overrides or {})
     check.turned()
+    check.subgroups()
     patients_of_file = check.patients()
     preset = check.preset()
     regimen = check.regimen(("regimen",))
@@ -147,6 +151,7 @@ def load_scenario(
         regimen=file.regimen,
         strategies=tuple(strategy(name) for name in given),
         turn=tuple(dict.fromkeys(file.turn)),
+        subgroups=tuple(part for name, cuts in file.subgroups.items() for part in subgroups_by(name, cuts)),
         patients=patients_of_file,
         overrides=settings,
         files=tuple(Path(document.file) for document in chain.documents),

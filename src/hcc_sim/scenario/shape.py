@@ -1,10 +1,11 @@
 """The shape of a scenario file: what may stand where, in words and as JSON Schema."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from types import UnionType
 from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, WithJsonSchema
 from pydantic.fields import FieldInfo
 
 from hcc_sim.economics.items import CATEGORIES
@@ -12,15 +13,19 @@ from hcc_sim.errors import nearest
 from hcc_sim.layers import AROUND_SURGERY
 from hcc_sim.parameters import Calibration
 from hcc_sim.strict_yaml import Keys
+from hcc_sim.subgroups import values_at_start
 from hcc_sim.units import DURATION_PATTERN, UNITS, parse_duration, shown
 
 MOST_PATIENTS = 10**12
 HIGHEST_SEED = 2**64 - 1
 LONGEST_HORIZON_MONTHS = 1200.0
+MOST_SUBGROUPS = 20
+"""Each is tallied by day, in some 13 MB for each strategy at a horizon of 30 years."""
 
 _HORIZON_TEXT = "a duration above 0 and at most 100 years, such as '30 years'"
 SIZE_TEXT = "a whole number from 1 to 1,000,000,000,000"
 SEED_TEXT = "a whole number from 0 to 18,446,744,073,709,551,615"
+_CUTS_TEXT = "a list of finite numbers that rise, at least one, such as [60]"
 NAME_TEXT = "a name, one line of text that is not empty and neither begins nor ends with a blank"
 _NAME_PATTERN = r"^\S(.*\S)?$"
 
@@ -38,6 +43,12 @@ def _horizon(value: object) -> float:
     return months
 
 
+def _cuts(value: list[float]) -> list[float]:
+    if any(not low < high for low, high in pairwise(value)):
+        raise ValueError(f"given {', '.join(map(shown, value))}, which do not rise")
+    return value
+
+
 Text = Annotated[str, Field(strict=True, min_length=1, pattern=r"\S")]
 Name = Annotated[str, AfterValidator(_name), WithJsonSchema({"type": "string", "pattern": _NAME_PATTERN})]
 Horizon = Annotated[
@@ -47,6 +58,7 @@ Horizon = Annotated[
         {"type": "string", "pattern": DURATION_PATTERN.replace("never|", ""), "examples": ["30 years", "120 months"]}
     ),
 ]
+Cuts = Annotated[list[FiniteFloat], Field(min_length=1), AfterValidator(_cuts)]
 # values of parameters are checked against the parameter's unit, which the shape of the file does not know
 ParameterValue = Annotated[Any, WithJsonSchema({"type": ["number", "string"]})]
 
@@ -154,6 +166,11 @@ class ScenarioFile(_Part):
         description="the parameters across whose uncertainty the answer is told, a list of names "
         "(by default those on which timing hangs)",
     )
+    subgroups: dict[str, Cuts] = Field(
+        default={},
+        description="attributes at the start by whose cut points outcomes are told apart as well, each with "
+        f"{_CUTS_TEXT}",
+    )
     economics: Economics | None = Field(
         default=None, description="on which terms costs and QALYs are told, a mapping; without it they are not"
     )
@@ -197,6 +214,7 @@ def scenario_schema(calibration: Calibration | None = None) -> dict[str, Any]:
     strategy = {**values, "title": "Strategy", "properties": {**values.get("properties", {}), **own}}
     schema["properties"]["strategies"]["additionalProperties"] = strategy
     schema["properties"]["strategies"]["propertyNames"] = {"pattern": _NAME_PATTERN}
+    schema["properties"]["subgroups"]["propertyNames"] = {"enum": list(values_at_start())}
     del schema["properties"]["strategies"]["patternProperties"]  # what it matches, additionalProperties would not see
     return schema
 

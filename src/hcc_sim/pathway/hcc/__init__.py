@@ -33,9 +33,11 @@ from hcc_sim.pathway.model import Linear, Mark, Pathway, State
 
 __all__ = [
     "AGGRESSIVENESS",
+    "ATTRIBUTES",
     "BCLC",
     "CNLC",
     "DEATHS",
+    "DERIVED_AT_START",
     "EFFECT_OF_SURGERY",
     "PARTS",
     "START",
