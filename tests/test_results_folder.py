@@ -199,7 +199,7 @@ def test_default_place_and_contents(tmp_path: Path):
     ]
     others = ("flow", "incidence", "costs-and-qalys", "plane", "net-benefit", "hangs-on-survival", "hangs-on-value")
     flow = [f"plots/{name}{ending}" for name in others for ending in (".csv", ".png", ".svg")]
-    files = sorted([*tables, *plots, *flow, "plots/pathway.svg", *stays])
+    files = sorted([*tables, *plots, *flow, "plots/pathway.svg", *stays, "report.html"])
     assert [f for f in everything_in(out) if f not in ("plots", "stays")] == sorted([*files, MANIFEST])
     manifest = json.loads((out / MANIFEST).read_text())
     assert manifest["files"] == files

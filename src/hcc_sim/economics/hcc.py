@@ -224,6 +224,9 @@ AFTERWARDS_CARE: tuple[Item, ...] = (
     ),
 )
 
+PLACEHOLDERS = ("hepatectomy.price", "utility.after_surgery", "supportive_care.price_per_month")
+"""Assumed, wide, and of weight in every comparison: they head every list of assumptions."""
+
 HEALTH: tuple[Health, ...] = (
     Health(name="decompensated liver", utility="utility.decompensated", states=("decompensated liver",)),
     Health(name="supportive care", utility="utility.supportive_care", states=("supportive care",)),

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from hcc_sim.report.folder import MANIFEST
 from hcc_sim.report.manifest import manifest
+from hcc_sim.report.page import page
+
+REPORT = "report.html"
 
 if TYPE_CHECKING:
     from hcc_sim.analyses.compare import Comparison
@@ -34,6 +37,8 @@ def write_results(folder: Path, comparison: Comparison, how: Mapping[str, Any], 
         from hcc_sim.report.plots import write_plots
 
         write_plots(folder / "plots", comparison)
+    text = page(comparison, how, folder / "plots" if plots else None)
+    (folder / REPORT).write_text(text, encoding="utf-8", newline="")
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     text = json.dumps(manifest(comparison, files, how), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8", errors="replace")

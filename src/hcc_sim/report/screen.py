@@ -57,11 +57,12 @@ def heading(comparison: Comparison) -> RenderableType:
     lines = [Text(scenario.title, style="bold")]
     if scenario.question:
         lines.append(Text(scenario.question, style="italic"))
-    lines.append(Text(_who(scenario)))
+    lines.append(Text(heading_in_words(scenario)))
     return Group(*lines, "")
 
 
-def _who(scenario: Scenario) -> str:
+def heading_in_words(scenario: Scenario) -> str:
+    """Who was simulated, for how long and with which seed."""
     parts = [f"{scenario.size:,} patient{'s' if scenario.size > 1 else ''} under each strategy, with the same luck"]
     if scenario.patients is not None:
         rows = scenario.patients.rows

@@ -19,6 +19,9 @@ WIDTH_INCHES = 9.2
 MOST = 14
 """Bars at most: beyond them nothing moves the answer."""
 
+ROOM = 0.2
+"""Of the width of all bars, on either side, for the words beside them."""
+
 BAR_INCHES, HEAD_INCHES, FOOT_INCHES = 0.31, 0.75, 0.75
 
 
@@ -43,21 +46,30 @@ def tornado_figure(turnings: Sequence[Turning], title: str, unit: str, scale: fl
     base = scale * first.differences[1]
     for row, turning in enumerate(shown):
         low, _, high = (scale * difference for difference in turning.differences)
-        for end, colour, value in ((low, COLOURS[0], turning.values[0]), (high, COLOURS[1], turning.values[2])):
-            axes.barh(row, end - base, left=base, height=0.6, color=colour, linewidth=0)
-            beyond = 1 if end > base or (end == base and colour == COLOURS[1]) else -1
+        for end, other, colour, value in (
+            (low, high, COLOURS[0], turning.values[0]),
+            (high, low, COLOURS[1], turning.values[2]),
+        ):
+            axes.barh(
+                row, end - base, left=base, height=0.6, color=colour, linewidth=0, zorder=2 + (abs(end) < abs(other))
+            )
+            # Of two ends on one side the nearer is named on the other side of the line, so that no two meet.
+            nearer = (end - base) * (other - base) > 0 and abs(end - base) < abs(other - base)
+            at = base if nearer else end
+            right = (end < base) if nearer else (end > base or (end == base and other < base))
             axes.annotate(
-                _end(turning.parameter.unit, value), (end, row),
-                xytext=(3 * beyond, 0), textcoords="offset points", fontsize=7, color=DARK,
-                ha="left" if beyond > 0 else "right", va="center",
+                _end(turning.parameter.unit, value), (at, row), xytext=(4 if right else -4, 0),
+                textcoords="offset points", fontsize=7, color=DARK, ha="left" if right else "right", va="center",
             )  # fmt: skip
+    ends = [scale * difference for turning in shown for difference in turning.differences]
+    room = ROOM * ((max(ends) - min(ends)) or 1.0)
+    axes.set_xlim(min(ends) - room, max(ends) + room)
     axes.axvline(base, color=DARK, linewidth=1.0)
     if axes.get_xlim()[0] < 0 < axes.get_xlim()[1]:
         axes.axvline(0.0, color="#AA0000", linewidth=0.9, linestyle=(0, (3, 2)))
     axes.set_yticks(range(len(shown)), [turning.parameter.name for turning in shown], fontsize=8.5)
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
-    axes.margins(x=0.12)
     axes.set_xlabel(unit)
     note = (
         "Blue: the lower end, orange: the upper. Beside a bar the assumption's value there. A red line: no difference."

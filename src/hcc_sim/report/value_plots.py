@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 WIDTH_INCHES = 9.2
 THOUSAND = 1_000.0
-GAP_INCHES = 1.05
+GAP_INCHES, FOOT_INCHES = 1.05, 0.6
 LEAST_TOLD = 0.07
 """Parts of a bar below this share of the longest have no number in them."""
 
@@ -57,7 +57,7 @@ def _parts(comparison: Comparison, valuation: Valuation, about: str) -> tuple[Fi
         part = "lost to treatment" if row.qalys < 0.0 else row.health
         qalys[row.strategy][part] = qalys[row.strategy].get(part, 0.0) + row.qalys
     bar = 0.42 * len(names)
-    height = 0.85 + 2 * (bar + GAP_INCHES)
+    height = 0.85 + 2 * bar + GAP_INCHES + FOOT_INCHES
     figure = Figure(figsize=(WIDTH_INCHES, height))
     _head(figure, f"What costs and QALYs are made of: {comparison.scenario.title}", about, height)
     for top, parts, label in (
