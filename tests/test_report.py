@@ -18,12 +18,14 @@ from hcc_sim.engine import compile_pathway
 from hcc_sim.outcomes import Table
 from hcc_sim.pathway.hcc import DEATHS
 from hcc_sim.report import plots
+from hcc_sim.report.curve_plot import curve_figure, landmarks_of
 from hcc_sim.report.incidence_plot import Words, incidence_figure, moved_apart
 from hcc_sim.report.life import Moment, describe, moments, story
 from hcc_sim.report.numbers import decimals, plain, signed_with_error, with_error
 from hcc_sim.report.results import csv_text, write_parameters
 from hcc_sim.report.results_table import SECTIONS
 from hcc_sim.report.screen import NOT_ADVICE, ONLY_MONTE_CARLO, assumed_count, overview, population_in_words
+from hcc_sim.report.style import strategy_style
 from hcc_sim.scenario import hcc_pathway_of, load_scenario
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -160,8 +162,8 @@ def test_many_strategies_odd_names_and_different_converters(tmp_path: Path):
     plots.write_plots(tmp_path / "plots", comparison)
     drawing = (tmp_path / "plots" / "survival.svg").read_text()
     assert "$x^2$" in drawing, "no mathematics in titles"
-    assert len({str(plots.strategy_style(position)) for position in range(32)}) == 32
-    assert len({plots.strategy_style(position)["color"] for position in range(8)}) == 8
+    assert len({str(strategy_style(position)) for position in range(32)}) == 32
+    assert len({strategy_style(position)["color"] for position in range(8)}) == 8
 
 
 def test_one_patient_one_strategy_short_horizon(tmp_path: Path):
@@ -246,9 +248,9 @@ def test_texts_of_a_plot_do_not_run_out_of_the_picture(timing: Comparison):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     plot = plots.CURVES[0]
-    landmarks = plots._landmarks(timing.contrasts(), timing, plot.endpoint, NAMES[0])
+    landmarks = landmarks_of(timing.contrasts(), timing, plot.endpoint, NAMES[0])
     with mpl.rc_context(plots.STYLE):
-        figure = plots.curve_figure(plot, timing.survival(), landmarks, NAMES, timing)
+        figure = curve_figure(plot, timing.survival(), landmarks, NAMES, timing)
         renderer = FigureCanvasAgg(figure).get_renderer()
         figure.draw(renderer)
         texts = [text for text in figure.findobj(mpl.text.Text) if text.get_text() and text.get_visible()]
@@ -304,7 +306,7 @@ def test_words_of_the_causes_of_death_cover_nothing(panels: int, nothing_happens
 
 
 def test_areas_are_the_incidence(timing: Comparison, tmp_path: Path):
-    plots._write_incidence(tmp_path, timing)
+    plots.write_plots(tmp_path, timing)
     told = pd.read_csv(tmp_path / "incidence.csv")
     table = timing.incidence()
     table = table[(table["population"] == timing.primary) & table["cause"].isin(DEATHS)].reset_index(drop=True)

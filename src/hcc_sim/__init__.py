@@ -11,7 +11,7 @@ from typing import Any
 
 _HOMES = {
     "load_scenario": ("hcc_sim.scenario", "load_scenario"),
-    "run": ("hcc_sim.analyses.compare", "compare"),
+    "run": ("hcc_sim.report.result", "run"),
     "compile_pathway": ("hcc_sim.engine", "compile_pathway"),
     "simulate": ("hcc_sim.engine", "simulate"),
     "simulate_all": ("hcc_sim.engine", "simulate_all"),

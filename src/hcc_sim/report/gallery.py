@@ -66,8 +66,11 @@ def _part(name: str, comparison: Comparison) -> str:
         )
     )
     lines.append(f"**{plain(comparison.headline())}**")
+    if value := comparison.answer_of_value():
+        lines.append(plain(value))
     hangs = (
         comparison.strongest_assumption(),
+        comparison.strongest_assumption_of_value(),
         comparison.effect_of_surgery(),
         comparison.unseen_differences(),
         *comparison.turned_as_asked(),

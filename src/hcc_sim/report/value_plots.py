@@ -29,24 +29,21 @@ _HATCHES = ("", "///", "", "...", "", "\\\\\\", "", "xxx", "")
 _SHADES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#7A7A7A", "#D55E00", "#56B4E9", "#C9B458", "#B9D9EB")
 
 
-def value_figures(comparison: Comparison) -> dict[str, tuple[Figure, pd.DataFrame]]:
-    """File name -> figure and its data; nothing where costs and QALYs are not told."""
-    valuation = comparison.valuation
-    if valuation is None:
-        return {}
-    about = f"All {comparison.scenario.size:,} patients, from the start of therapy; discounted; per patient"
-    found = {"costs-and-qalys": _parts(comparison, valuation, about)}
-    if len(valuation.strategies) > 1:
-        found["plane"] = _plane(comparison, valuation, about)
-        found["net-benefit"] = _net_benefit(comparison, valuation, about)
-    return found
+def _about(comparison: Comparison) -> str:
+    return f"All {comparison.scenario.size:,} patients, from the start of therapy; discounted; per patient"
+
+
+def _valued(comparison: Comparison) -> Valuation:
+    assert comparison.valuation is not None
+    return comparison.valuation
 
 
 # --- what costs and QALYs are made of ---------------------------------------------------------------------------------
 
 
-def _parts(comparison: Comparison, valuation: Valuation, about: str) -> tuple[Figure, pd.DataFrame]:
+def parts_figure(comparison: Comparison) -> tuple[Figure, pd.DataFrame]:
     """Two stacks of bars, a bar for each strategy: costs by category, QALYs by health state."""
+    valuation = _valued(comparison)
     names = list(valuation.strategies)
     costs = {
         name: {c: one.category(c).value / THOUSAND for c in one.categories}
@@ -59,7 +56,7 @@ def _parts(comparison: Comparison, valuation: Valuation, about: str) -> tuple[Fi
     bar = 0.42 * len(names)
     height = 0.85 + 2 * bar + GAP_INCHES + FOOT_INCHES
     figure = Figure(figsize=(WIDTH_INCHES, height))
-    _head(figure, f"What costs and QALYs are made of: {comparison.scenario.title}", about, height)
+    _head(figure, f"What costs and QALYs are made of: {comparison.scenario.title}", _about(comparison), height)
     for top, parts, label in (
         (0.85, costs, f"costs (1,000 {valuation.terms.money})"),
         (0.85 + bar + GAP_INCHES, qalys, "QALYs"),
@@ -116,13 +113,14 @@ def _ever(parts: Mapping[str, Mapping[str, float]], kind: str) -> bool:
 # --- the plane --------------------------------------------------------------------------------------------------------
 
 
-def _plane(comparison: Comparison, valuation: Valuation, about: str) -> tuple[Figure, pd.DataFrame]:
+def plane_figure(comparison: Comparison) -> tuple[Figure, pd.DataFrame]:
     """Strategies by QALYs and costs, with Monte-Carlo errors; the frontier joins those that are not dominated."""
+    valuation = _valued(comparison)
     steps = valuation.tables.increments.rows
     order = list(valuation.strategies)
     height = 5.2
     figure = Figure(figsize=(WIDTH_INCHES, height))
-    _head(figure, f"Costs and QALYs: {comparison.scenario.title}", about, height)
+    _head(figure, f"Costs and QALYs: {comparison.scenario.title}", _about(comparison), height)
     axes = figure.add_axes((0.1, 0.14, 0.62, 0.67))
     frontier = [step for step in steps if step.status == "on the frontier"]
     axes.plot(
@@ -185,13 +183,14 @@ def _thresholds(axes: Axes, valuation: Valuation, qalys: float, cost: float) -> 
 # --- net benefit ------------------------------------------------------------------------------------------------------
 
 
-def _net_benefit(comparison: Comparison, valuation: Valuation, about: str) -> tuple[Figure, pd.DataFrame]:
+def net_benefit_figure(comparison: Comparison) -> tuple[Figure, pd.DataFrame]:
     """What each strategy falls short of the best, across thresholds, with paired Monte-Carlo bands."""
+    valuation = _valued(comparison)
     highest = 1.6 * valuation.terms.thresholds[-1]
     thresholds = np.linspace(0.0, highest, 81)
     height = 4.6
     figure = Figure(figsize=(WIDTH_INCHES, height))
-    _head(figure, f"Net benefit below the best: {comparison.scenario.title}", about, height)
+    _head(figure, f"Net benefit below the best: {comparison.scenario.title}", _about(comparison), height)
     axes = figure.add_axes((0.1, 0.15, 0.62, 0.63))
     rows = []
     best = {t: valuation.strategies[valuation.best(t)].net_benefit(t) for t in thresholds}
