@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
+
+from hcc_sim.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -89,3 +93,44 @@ def test_nothing_speaks_of_a_machine():
 
 def test_ci_runs_the_test_command_of_the_readme():
     assert "blocks[1]" in (ROOT / ".ci" / "run").read_text()
+
+
+# --- the tutorial -----------------------------------------------------------------------------------------------------
+
+TUTORIAL = ROOT / "docs" / "tutorial"
+
+
+def test_the_analysts_page_leads_from_an_empty_file_to_a_report(checkout, tmp_path, monkeypatch):
+    """Every piece of YAML goes where its first line says; every command runs, in order, and leaves what is promised."""
+    monkeypatch.chdir(tmp_path)
+    text = (TUTORIAL / "analyst.md").read_text(encoding="utf-8")
+    pieces = re.findall(r"^```(yaml|console)\n(.*?)^```", text, re.M | re.S)
+    assert [kind for kind, _ in pieces].count("console") == 3
+    for kind, piece in pieces:
+        if kind == "yaml":
+            name = piece.splitlines()[0].removeprefix("# ").partition(",")[0]
+            with Path(name).open("a", encoding="utf-8") as file:
+                file.write(piece)
+            continue
+        for line in piece.splitlines():
+            words = [*shlex.split(line.removeprefix("$ ")), "--calibration", str(checkout / "calibration")]
+            words += ["--patients", "3000"]
+            assert main(words[1:]) == 0, line
+    assert not (tmp_path / "results" / "first" / "costs.csv").exists(), "nothing is said of costs yet"
+    promised = re.findall(r"`([\w./]+\.(?:csv|html|xlsx|json))`", text.partition("**5.")[2])
+    assert len(promised) >= 12
+    for file in promised:
+        assert (tmp_path / "results" / "second" / file).stat().st_size > 100, file
+    summary = (tmp_path / "results" / "second" / "summary.csv").read_text(encoding="utf-8")
+    assert "converted, age below 60" in summary
+
+
+def test_the_analysts_notebook_runs(checkout):
+    """In a kernel of its own, as a reader would; and it is kept without what a run leaves in it."""
+    notebook = nbformat.read(TUTORIAL / "analyst.ipynb", as_version=4)
+    assert all(not cell.get("outputs") for cell in notebook.cells)
+    done = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(checkout)}}).execute()
+    told = [output for cell in done.cells for output in cell.get("outputs", ())]
+    assert sum("image/svg+xml" in output.get("data", {}) for output in told) == 2
+    assert "highest net benefit" in told[0]["text"]
+    assert (checkout / "results" / "tutorial" / "report.html").is_file()

@@ -32,6 +32,9 @@ Bools = NDArray[np.bool_]
 PLAIN, DISCOUNTED = 0, 1
 """First axis of what was counted."""
 
+_NUMBERS = ("interval_months", "after_months", "until_months", "most", "months")
+"""What numbers items and losses are counted by."""
+
 _SLACK = 1e-9
 """Of an interval: how much rounding may take from a span without losing it a cycle."""
 
@@ -93,13 +96,22 @@ class Quantities:
         self._numbers = {
             (one.name, what): _positive(one.name, what, number(getattr(one, what), values))
             for one in (*rules.items, *rules.decrements)
-            for what in ("interval_months", "after_months", "until_months", "most", "months")
+            for what in _NUMBERS
             if hasattr(one, what)
         }
         self._profile, self._of_profile, self._health = self._profiles()
         events = [item for item in rules.items if isinstance(item, PerEvent)]
         self._ends = {one.name: self._names.ends(one.entering, one.ended_by) for one in events}
         self._ends_of_losses = {one.name: self._names.ends(one.entering, one.ended_by) for one in rules.decrements}
+        ends = (*self._ends.values(), *self._ends_of_losses.values(), self._names.ends((), ()))
+        self._any_end = tuple(np.any([end[part] for end in ends], axis=0) for part in (0, 1))
+        alike: dict[object, list[PerCycle]] = {}
+        for item in rules.items:
+            if isinstance(item, PerCycle):
+                numbers = tuple(self._numbers.get((item.name, what)) for what in _NUMBERS)
+                shown = tuple(sorted(item.shown.items()))
+                alike.setdefault((item.states, shown, item.each_entry, numbers), []).append(item)
+        self._alike = tuple(alike.values())
 
     def add(self, stays: Stays, first_patient: int, patients: int) -> None:
         """Count the stays of `patients` patients from `first_patient` on: all of theirs, in order.
@@ -122,21 +134,20 @@ class Quantities:
         if not stays.left_months.max() <= self.horizon_months:
             raise ValueError(f"a stay ends after the horizon of {self.horizon_months:g} months, or at no time at all")
         self._next_patient = first_patient + patients
-        chunk = _Chunk(stays, local, firsts, patients, self._names)
+        chunk = _Chunk(stays, local, firsts, patients, self._names, self._profile, self._any_end)
         self.members += np.bincount(np.arange(patients) % GROUPS, minlength=GROUPS)
         self._add_times(chunk)
+        for alike in self._alike:
+            self._add_cycles(alike, chunk)
         for item in self.rules.items:
-            if isinstance(item, PerCycle):
-                self._add_cycles(item, chunk)
-            elif isinstance(item, PerEvent):
+            if isinstance(item, PerEvent):
                 self._add_events(item, chunk)
         for decrement in self.rules.decrements:
             self._add_losses(decrement, chunk)
 
     def _add_times(self, chunk: _Chunk) -> None:
         """Months in which each rule held, by what rules hold together: each stay is looked at once."""
-        rows = chunk.timed
-        profile = self._profile[chunk.code[rows]]
+        rows, profile = chunk.timed, chunk.profile
         key, size = profile * GROUPS + chunk.patient[rows] % GROUPS, len(self._of_profile) * GROUPS
         entered, left = chunk.entered[rows], chunk.left[rows]
 
@@ -159,33 +170,37 @@ class Quantities:
                     for place, health in enumerate(self.rules.health):
                         _add(self.aged[health.name][kind, k], aged[:, self._health == place].sum(axis=1))
 
-    def _add_cycles(self, item: PerCycle, chunk: _Chunk) -> None:
+    def _add_cycles(self, items: Sequence[PerCycle], chunk: _Chunk) -> None:
+        """Items that are counted alike: counted once."""
+        item = items[0]
         place = self.rules.items.index(item)
         named = ("interval_months", "after_months", "until_months", "most")
         interval, after, until, most = (self._numbers[item.name, what] for what in named)
         interval = min(interval, 2.0 * self.horizon_months)  # beyond the horizon is as good as never
-        holds = self._of_profile[self._profile[chunk.code[chunk.timed]], place]
-        patient = chunk.patient[chunk.timed]
-        goes_on = np.zeros(len(holds), np.bool_)
-        goes_on[1:] = holds[1:] & holds[:-1] & (patient[1:] == patient[:-1])
+        held = np.flatnonzero(self._of_profile[:, place][chunk.profile])
+        rows = chunk.timed[held]
+        who = chunk.patient[rows]
+        begins = np.ones(len(held) + 1, np.bool_)
+        goes_on = (held[1:] == held[:-1] + 1) & (who[1:] == who[:-1])
         if item.each_entry:
-            goes_on &= chunk.stays_on[chunk.timed - 1]
-        begins = np.flatnonzero(holds & ~goes_on)
-        ends = np.flatnonzero(holds & ~np.append(goes_on[1:], False))
-        who, begin = patient[begins], chunk.entered[chunk.timed[begins]]
-        end = np.minimum(chunk.left[chunk.timed[ends]], begin + until)
+            goes_on &= chunk.stays_on[rows[1:] - 1]
+        begins[1:-1] = ~goes_on
+        first, last = np.flatnonzero(begins[:-1]), np.flatnonzero(begins[1:])
+        who, begin = who[first], chunk.entered[rows[first]]
+        end = np.minimum(chunk.left[rows[last]], begin + until)
         begin = np.minimum(begin + after, end)
         count = np.ceil((end - begin) / interval - _SLACK)
         before = _before(who, count)
         count = np.clip(most - before, 0.0, count)
-        self._use(item.name, chunk, who, count, discounted_cycles(begin, interval, count, self.rate_of_costs))
+        discounted = discounted_cycles(begin, interval, count, self.rate_of_costs)
+        self._use([one.name for one in items], chunk, who, count, discounted)
 
     def _add_events(self, item: PerEvent, chunk: _Chunk) -> None:
         who, when, rows = chunk.events(self._ends[item.name])
         holds = self._names.holds(item.shown)[chunk.code[rows]]
         who, when = who[holds], when[holds]
         counts = _before(who, np.ones(len(who))) < self._numbers[item.name, "most"]
-        self._use(item.name, chunk, who, counts.astype(np.float64), counts * factors(when, self.rate_of_costs))
+        self._use([item.name], chunk, who, counts.astype(np.float64), counts * factors(when, self.rate_of_costs))
 
     def _add_losses(self, decrement: Decrement, chunk: _Chunk) -> None:
         who, when, _ = chunk.events(self._ends_of_losses[decrement.name])
@@ -196,9 +211,11 @@ class Quantities:
                 lost = discounted_months(begin, end, rate)
                 _add(self.lost[decrement.name][kind, k], chunk.by_group(who, lost))
 
-    def _use(self, name: str, chunk: _Chunk, who: Integers, plain: Floats, discounted: Floats) -> None:
-        _add(self.used[name][PLAIN], chunk.by_group(who, plain))
-        _add(self.used[name][DISCOUNTED], chunk.by_group(who, discounted))
+    def _use(self, names: Sequence[str], chunk: _Chunk, who: Integers, plain: Floats, discounted: Floats) -> None:
+        for kind, values in ((PLAIN, plain), (DISCOUNTED, discounted)):
+            by_group = chunk.by_group(who, values)
+            for name in names:
+                _add(self.used[name][kind], by_group)
 
     def _profiles(self) -> tuple[Integers, Bools, Integers]:
         """Code -> profile; (P, items) which rules hold in it; (P,) which health state."""
@@ -271,12 +288,28 @@ class _Names:
 class _Chunk:
     """The stays of consecutive patients, numbered from 0."""
 
-    def __init__(self, stays: Stays, patient: Integers, firsts: Integers, patients: int, names: _Names) -> None:
+    def __init__(
+        self,
+        stays: Stays,
+        patient: Integers,
+        firsts: Integers,
+        patients: int,
+        names: _Names,
+        profile: Integers,
+        any_end: tuple[Bools, ...],
+    ) -> None:
         self.patient, self.firsts, self.code = patient, firsts, names.code(stays)
         self.stays_on = names.stays_on(stays)
         self.entered, self.left = stays.entered_months, stays.left_months
         self.state, self.next_state, self.ended_by = stays.state, stays.next_state, stays.ended_by
         self.timed = np.flatnonzero(self.left > self.entered)
+        self.profile = profile[self.code[self.timed]]
+        any_state, any_exit = any_end
+        # Most stays end by what nothing is counted at: they are looked at once, and not for each item.
+        self.ending = np.flatnonzero(any_state[self.next_state] | any_exit[self.ended_by])
+        self.ending_in, self.ending_by = self.next_state[self.ending], self.ended_by[self.ending]
+        self.ending_anew = ~self.stays_on[self.ending]
+        self.starting = firsts[any_state[self.state[firsts]]]
         self.end = self.left[np.append(firsts[1:], len(patient)) - 1]
         self.blocks = math.ceil(patients / BLOCK)
 
@@ -292,8 +325,10 @@ class _Chunk:
     def events(self, ends: tuple[Bools, Bools]) -> tuple[Integers, Floats, Integers]:
         """Who has an event, when, and in which row, in order of patient and time."""
         states, exits = ends
-        started = self.firsts[states[self.state[self.firsts]]]
-        ended = np.flatnonzero((states[self.next_state] & ~self.stays_on) | exits[self.ended_by])
+        started = self.starting[states[self.state[self.starting]]]
+        ended = self.ending[(states[self.ending_in] & self.ending_anew) | exits[self.ending_by]]
+        if not len(started):
+            return self.patient[ended], self.left[ended], ended
         rows = np.concatenate((started, ended))
         when = np.concatenate((self.entered[started], self.left[ended]))
         order = np.argsort(self.patient[rows], kind="stable")  # who begins there does so before anything ends

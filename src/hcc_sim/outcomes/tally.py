@@ -68,7 +68,7 @@ class _Zero:
 class _Record:
     """One chunk, row by row: which patient a row belongs to, and what happens at its end or at the start."""
 
-    def __init__(self, stays: Stays, starts: Integers, codes: int) -> None:
+    def __init__(self, stays: Stays, starts: Integers, codes: int, noted: Bools) -> None:
         self.left = stays.left_months
         self.entered = stays.entered_months
         self.state = stays.state.astype(np.intp)
@@ -76,9 +76,13 @@ class _Record:
         self.patient = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(stays)))
         self.ending = (stays.next_state.astype(np.intp) + 1) * codes + stays.ended_by + 1
         self.starting = (self.state[starts] + 1) * codes
+        # Most stays end by what nothing is asked of: they are looked at once, and not for each thing asked.
+        self.noted = np.flatnonzero(noted[self.ending])
+        self.noted_ending = self.ending[self.noted]
 
     def rows(self, table: Bools) -> Integers:
-        return np.flatnonzero(table[self.ending])
+        """Rows that end by something of a table, whose everything must have been noted."""
+        return self.noted[table[self.noted_ending]]
 
     def first(self, rows: Integers, zero: _Zero) -> tuple[Integers, Integers]:
         """The patients who have one of the rows at or after time zero, and the first of these rows."""
@@ -121,6 +125,8 @@ class Tally:
         }
         self._entries = {p.name: self._table((p.entering,), ()) for p in definitions.populations if p.entering}
         self._apart = {p.name: self._table((p.others_until,), ()) for p in definitions.populations if p.others_until}
+        tables = (*self._tables.values(), *self._entries.values(), *self._apart.values(), self._table((), ()))
+        self._noted = np.any(tables, axis=0)
         self._inside = {t.name: among(self._states, t.states, "state") for t in definitions.times}
 
         day_count = max(math.ceil(self.horizon_months * DAYS_PER_MONTH - _DAY_SLACK), 1)
@@ -192,7 +198,7 @@ class Tally:
         self.patients += patients
         if self.patients > GROUPS * np.iinfo(SMALL).max:
             self.days = {key: days.astype(np.int32, copy=False) for key, days in self.days.items()}
-        record = _Record(stays, starts, len(self._exits) + 1)
+        record = _Record(stays, starts, len(self._exits) + 1, self._noted)
         rows = {name: record.rows(table) for name, table in self._tables.items()}
         zeros: dict[tuple[str | None, float], _Zero] = {}
         for population in self.definitions.populations:
