@@ -17,6 +17,7 @@ from hcc_sim.parameters import Distribution, Parameter, Parameters
 from hcc_sim.pathway.hcc import AGGRESSIVENESS, EFFECT_OF_SURGERY
 from hcc_sim.quantiles import scale_of
 from hcc_sim.scenario import Scenario
+from hcc_sim.units import is_money
 
 OF_CHOICES = {
     "necrosis_test.": ("necrosis_test.sensitivity", "necrosis_test.specificity"),
@@ -105,9 +106,16 @@ class Turning:
         spans = f"{self._told(min(self.differences))} to {self._told(max(self.differences))} {self.unit}"
         turns = "no value within turns the order"
         if self.turns_at is not None:
-            turns = f"the order turns at about {self.turns_at:.2g}"
-        known = f"{p.name} = {p.value:.3g} ({p.kind}, 95% {prior.low:.3g} to {prior.high:.3g})"
+            turns = f"the order turns at about {_short(p.unit, self.turns_at, 2)}"
+        value, low, high = (_short(p.unit, number, 3) for number in (p.value, prior.low, prior.high))
+        known = f"{p.name} = {value} ({p.kind}, 95% {low} to {high})"
         return f"{known}: across that '{self.strategy}' minus '{self.versus}' is {spans}; {turns}."
+
+
+def _short(unit: str, number: float, digits: int) -> str:
+    """So many digits; money without exponents."""
+    short = float(f"{number:.{digits}g}")
+    return f"{short:,.10g} {unit}" if is_money(unit) else f"{number:.{digits}g}"
 
 
 class _Measure(NamedTuple):
