@@ -66,9 +66,8 @@ def main() -> None:
         few = hcc_sim.load_scenario(SCENARIO, patients=size)
         tracemalloc.start()
         Run(few, asked, threads=1, value=True).up_to(size)
-        print(
-            f"most memory of Python objects with {size:,} patients: {tracemalloc.get_traced_memory()[1] / 1e6:.0f} MB"
-        )
+        most = tracemalloc.get_traced_memory()[1] / 1e6
+        print(f"most memory of Python objects with {size:,} patients: {most:.0f} MB")
         tracemalloc.stop()
 
     with tempfile.TemporaryDirectory() as folder:
@@ -76,9 +75,8 @@ def main() -> None:
         result = hcc_sim.run(scenario)
         ran = time.perf_counter() - started
         result.write(Path(folder) / "results")
-        print(
-            f"run with what it hangs on {ran:.1f} s; report, workbook, tables, plots {time.perf_counter() - started - ran:.1f} s"
-        )
+        written = time.perf_counter() - started - ran
+        print(f"run with what it hangs on {ran:.1f} s; report, workbook, tables, plots {written:.1f} s")
 
 
 if __name__ == "__main__":

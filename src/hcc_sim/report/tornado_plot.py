@@ -34,7 +34,7 @@ def tornado_figure(turnings: Sequence[Turning], title: str, unit: str, scale: fl
     figure.text(
         0.03,
         1 - 0.2 / height,
-        textwrap.shorten(title, 95, placeholder="…"),
+        textwrap.shorten(title, 80, placeholder="…"),
         fontsize=12.5,
         fontweight="bold",
         va="top",

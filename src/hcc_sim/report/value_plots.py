@@ -160,6 +160,7 @@ def _thresholds(axes: Axes, valuation: Valuation, qalys: float, cost: float) -> 
     """Lines of equal net benefit through the cheapest strategy, as far as the axes go."""
     low, high = axes.get_xlim()
     bottom, top = axes.get_ylim()
+    to_the_right = high - qalys > qalys - low  # named where there is room
     for threshold in valuation.terms.thresholds:
         ends = np.array([low, high])
         axes.plot(
@@ -170,10 +171,12 @@ def _thresholds(axes: Axes, valuation: Valuation, qalys: float, cost: float) -> 
             linestyle=(0, (2, 2)),
             zorder=1,
         )
-        at = max(low, qalys - (cost - bottom) / (threshold / THOUSAND))
+        slope = threshold / THOUSAND
+        at = min(high, qalys + (top - cost) / slope) if to_the_right else max(low, qalys - (cost - bottom) / slope)
         axes.annotate(
-            f"{threshold:,.0f} a QALY", (at, cost + (at - qalys) * threshold / THOUSAND), fontsize=7, color="#666666",
-            ha="left", va="bottom", xytext=(4, 2), textcoords="offset points",
+            f"{threshold:,.0f} a QALY", (at, cost + (at - qalys) * slope), fontsize=7, color="#666666",
+            ha="right" if to_the_right else "left", va="top" if to_the_right else "bottom",
+            xytext=(-8, -3) if to_the_right else (4, 2), textcoords="offset points",
             bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 0.5},
         )  # fmt: skip
     axes.set_xlim(low, high)
@@ -229,7 +232,7 @@ def _head(figure: Figure, title: str, about: str, height: float) -> None:
     figure.text(
         0.03,
         1 - 0.2 / height,
-        textwrap.shorten(title, 95, placeholder="…"),
+        textwrap.shorten(title, 80, placeholder="…"),
         fontsize=12.5,
         fontweight="bold",
         va="top",
