@@ -167,11 +167,12 @@ def heading(comparison: Comparison) -> RenderableType:
     lines = [Text(scenario.title, style="bold")]
     if scenario.question:
         lines.append(Text(scenario.question, style="italic"))
-    lines.append(Text(_who(scenario)))
+    lines.append(Text(who(scenario)))
     return Group(*lines, "")
 
 
-def _who(scenario: Scenario) -> str:
+def who(scenario: Scenario) -> str:
+    """Who was simulated, in one sentence."""
     parts = [f"{scenario.size:,} patient{'s' if scenario.size > 1 else ''} under each strategy, with the same luck"]
     if scenario.patients is not None:
         rows = scenario.patients.rows
