@@ -72,4 +72,6 @@ def write_workbook(path: Path, comparison: Comparison, draws: CostsAndEffects | 
             at = valuation.terms.thresholds if valuation is not None else ()
             write_curves(book.sheet("CEAC"), draws, of_draws, at, thresholds)
         inputs.write()
-        write_readme(first, comparison, draws, [sheet.name for sheet in workbook.worksheets()][1:])
+        write_readme(first, comparison, draws, [sheet.name for sheet in book.sheets[1:]])
+        for sheet in book.sheets:
+            sheet.fit_rows()

@@ -15,6 +15,7 @@ from hcc_sim.report.sheets.paper import (
     INPUT,
     MONEY,
     MONEY_EXACT,
+    STORED,
     Cells,
     Sheet,
     letters,
@@ -102,7 +103,8 @@ def _lines(valuation: Valuation, inputs: Inputs) -> list[Line]:
             of.setdefault(key, []).append(name)
             items.setdefault(key, item)
     found = [Line(items[key], key[1], key[2], tuple(strategies)) for key, strategies in of.items()]
-    return sorted(found, key=lambda line: CATEGORIES.index(line.item.category))
+    order = list(dict.fromkeys(line.item.name for line in found))
+    return sorted(found, key=lambda line: (CATEGORIES.index(line.item.category), order.index(line.item.name)))
 
 
 def _write_line(
@@ -110,6 +112,7 @@ def _write_line(
 ) -> None:
     item, names = line.item, list(valuation.strategies)
     one = valuation.strategies[line.strategies[0]]
+    own = STORED if isinstance(item.price, str) else INPUT
     under = f" ({', '.join(labels[name] for name in line.strategies)})" if several else ""
     sheet.text(row, 0, item.category)
     sheet.text(row, 1, item.name + under, "wrapped")
@@ -117,11 +120,11 @@ def _write_line(
     if isinstance(item.price, str):
         sheet.formula(row, _PRICE, line.price, one.prices[item.name], MONEY_EXACT)
     else:
-        sheet.number(row, _PRICE, one.prices[item.name], MONEY_EXACT, INPUT)
+        sheet.number(row, _PRICE, one.prices[item.name], MONEY_EXACT, own)
     if isinstance(item.amount, (str, Packs)):
         sheet.formula(row, _AMOUNT, line.amount, one.amounts[item.name], "0.00##")
     else:
-        sheet.number(row, _AMOUNT, one.amounts[item.name], "0.00##", INPUT)
+        sheet.number(row, _AMOUNT, one.amounts[item.name], "0.00##", own)
     sheet.text(row, _COUNT, item.unit)
     for place, name in enumerate(names):
         if name not in line.strategies:
@@ -151,9 +154,9 @@ def _amount(amount: Amount | Packs, inputs: Inputs, strategy: str) -> str:
         k = f"(ROW($A$1:$A${MOST_PACKS})-ROW($A$1)+1)"
         more = f"SUMPRODUCT(1-NORMSDIST(({k}*{size}/{dose}-{mean})/{sd}))/(1-NORMSDIST(-{mean}/{sd}))"
         whole = f"IF(OR({sd}=0,{dose}=0),ROUNDUP({exact},0),1+{more})"
-    times = refer(amount.times)
+    times = "" if amount.times == 1.0 else f"{refer(amount.times)}*"
     if shared == "1":
-        return f"{times}*{exact}"
+        return f"{times}{exact}"
     if shared == "0":
-        return f"{times}*{whole}"
-    return f"{times}*({shared}*{exact}+(1-{shared})*{whole})"
+        return f"{times}{whole}"
+    return f"{times}({shared}*{exact}+(1-{shared})*{whole})"

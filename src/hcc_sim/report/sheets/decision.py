@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hcc_sim.analyses.valuation import Valuation
 
 HOLDS, FAILS = "yes", "no: run anew"
-_COST, _COST_ERROR, _EFFECT, _EFFECT_ERROR, _MORE_COST, _MORE_EFFECT, _RATIO, _READING = range(1, 9)
+_COST, _COST_ERROR, _EFFECT, _EFFECT_ERROR, _VERSUS, _MORE_COST, _MORE_EFFECT, _RATIO, _READING = range(1, 10)
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ def write_increments(
         total = f"SUMPRODUCT({is_it}*{span(first, of, last, of)})"
         formula = f"IF(SUMPRODUCT({is_it}*1)=1,{total},NA())"
         sheet.formula(chosen + 1, column, formula, float(value), shown)
-    titles = ("cost", "standard error", "QALYs", "standard error", "cost more", "QALYs more", "ICER", "in words")
-    sheet.text(header, 0, "strategy", "heading")
-    sheet.texts(header, 1, titles[:-1], "heading of numbers")
-    sheet.text(header, _READING, titles[-1], "heading")
+    titles = ("cost", "standard error", "QALYs", "standard error", "versus", "cost more", "QALYs more", "ICER")
+    sheet.texts(header, 1, titles, "heading of numbers")
+    for column, title in ((0, "strategy"), (_VERSUS, "versus"), (_READING, "in words")):
+        sheet.text(header, column, title, "heading")
     for name, row in rows.items():
         one, against = valuation.strategies[name], pair(valuation.table, name, names[0])
         sheet.text(row, 0, labels[name], "wrapped")
@@ -73,6 +73,7 @@ def write_increments(
         sheet.number(row, _COST_ERROR, one.cost().mc_se, MONEY)
         sheet.formula(row, _EFFECT, effects[name], one.qaly().value, QALYS)
         sheet.number(row, _EFFECT_ERROR, one.qaly().mc_se, QALYS)
+        sheet.formula(row, _VERSUS, reference, labels[names[0]], text_wrap=True)
         cost, effect = near(row, _MORE_COST), near(row, _MORE_EFFECT)
         sheet.formula(row, _MORE_COST, f"{near(row, _COST)}-{fixed(chosen + 1, 1)}", against.incremental_cost, MONEY)
         sheet.formula(
@@ -82,11 +83,10 @@ def write_increments(
         sheet.formula(row, _READING, _in_words(cost, effect), against.reading)
     totals = Totals(sheet, rows)
     after = _write_frontier(sheet, last + 2, valuation, rows, labels)
+    sheet.inner.merge_range(after, 0, after, _READING, "")
     sheet.text(after, 0, DEFINITION, "note wrapped")
-    sheet.inner.merge_range(after, 0, after, _READING + 1, "")
-    sheet.text(after, 0, DEFINITION, "note wrapped")
+    sheet.widths((0, 0, 28), (1, _RATIO, 15), (_READING, _READING, 40))
     sheet.inner.set_row(after, 42)
-    sheet.widths((0, 0, 30), (1, _RATIO, 14), (_READING, _READING, 42), (_READING + 1, _READING + 1, 14))
     sheet.inner.freeze_panes(0, 1)
     return totals
 
@@ -115,12 +115,12 @@ def _write_frontier(
     steps, order = valuation.tables.increments.rows, increments(valuation.table)
     sheet.text(top, 0, "The frontier: strategies in order of cost, each against the one before on it", "bold")
     sheet.text(top + 1, 0, "Order and status are results of the run; whether they hold at changed inputs is "
-               "worked out in the last column.", "note")  # fmt: skip
+               "worked out in the last column; where one does not, a new run finds the new ones.", "note")  # fmt: skip
     header, first = top + 2, top + 3
     sheet.texts(header, 0, ("strategy", "status", "versus"), "heading")
-    titles = ("cost more", "standard error", "QALYs more", "standard error", "ICER")
+    titles = ("cost more", "standard error", "QALYs more", "standard error", "ICER", "standard error")
     sheet.texts(header, 3, titles, "heading of numbers")
-    sheet.texts(header, 8, ("standard error of the ICER", "does the status hold?"), "heading")
+    sheet.text(header, 9, "does the status hold?", "heading")
     on = [step.strategy for step in order if step.status == Status.FRONTIER]
     for row, (told, step) in enumerate(zip(steps, order, strict=True), first):
         sheet.text(row, 0, labels[told.strategy], "wrapped")
@@ -139,7 +139,7 @@ def _write_frontier(
             sheet.number(row, 4, told.incremental_cost_mc_se, MONEY)
             sheet.number(row, 6, told.incremental_qalys_mc_se, QALYS)
             sheet.formula(row, 7, f"{near(row, 3)}/{near(row, 5)}", told.icer, MONEY)
-            sheet.number(row, 8, told.icer_mc_se, MONEY, align="left")
+            sheet.number(row, 8, told.icer_mc_se, MONEY)
             if place > 1:
                 ratio_before = near(first + [one.strategy for one in order].index(on[place - 1]), 7)
         holds = _holds(step.strategy, step.status, step.versus, on, rows, order_of=[one.strategy for one in order])

@@ -10,10 +10,9 @@ from hcc_sim.economics import (
     acceptability,
     acceptability_frontier,
     expected_loss,
-    net_monetary_benefit,
     value_of_perfect_information,
 )
-from hcc_sim.economics.net_benefit import DEFINITIONS
+from hcc_sim.economics.net_benefit import DEFINITIONS, gain_where_best
 from hcc_sim.report.sheets.paper import INPUT, MONEY, QALYS, WHOLE, Sheet, letters, near, span
 
 MOST_DRAWS = 1_000_000
@@ -72,7 +71,7 @@ def write_curves(
         f"Acceptability: {DEFINITIONS['acceptability']}. Frontier: {DEFINITIONS['acceptability frontier']}.",
         f"Expected loss: {DEFINITIONS['expected loss']}. Its least is the expected value of perfect information "
         "(EVPI), per patient.",
-        "Thresholds rise in steps of the yellow cell; the first rows are at those of Net benefit."
+        "Thresholds rise in steps of the yellow cell; the first rows are at those of Net benefit. A picture is below."
         if live
         else f"With more than {MOST_LIVE} strategies these are numbers of the run, not formulas.",
     ]
@@ -87,12 +86,12 @@ def write_curves(
     groups = (("acceptability", share), ("expected loss", loss), ("expected net benefit", benefit))
     sheet.groups(header, groups, [labels[name] for name in names])
     if several > 1:
-        title = f"from draws where it is best: mean net benefit above that of {labels[names[0]]}"
+        title = "where it is best: net benefit above the first's, mean of all draws"
         sheet.groups(header, ((title, above),), [labels[name] for name in names[1:]])
     for column, title in ((best, "highest expected"), (frontier, "frontier"), (evpi, "EVPI"), (error, "its error")):
         sheet.text(header - 1, column, "", "heading")
         sheet.text(header, column, title, "heading" if column == best else "heading of numbers")
-    shares, losses = acceptability(draws, at), expected_loss(draws, at)
+    shares, losses, gains = acceptability(draws, at), expected_loss(draws, at), gain_where_best(draws, at)
     optima, values = acceptability_frontier(draws, at), value_of_perfect_information(draws, at)
     weights = [_weight(place, several) for place in range(several)]
     for k, threshold in enumerate(at):
@@ -101,9 +100,6 @@ def write_curves(
         put = sheet.formula if live else _as_number(sheet)
         here = f"$A{row + 1}"
         of_benefit = span_in_row(row, benefit, several)
-        by_draw = net_monetary_benefit(draws, threshold)
-        is_best = by_draw == by_draw.max(axis=1, keepdims=True)
-        part = is_best / is_best.sum(axis=1, keepdims=True)
         for s in range(several):
             weight = weights[s].replace("@", here)
             put(row, share + s, f"SUMPRODUCT({weight})/ROWS(cost_1)", float(shares[k, s]), "0.000")
@@ -114,8 +110,7 @@ def write_curves(
             put(row, loss + s, f"MAX(0,{best_above}-({more}))", float(losses[k, s]), MONEY)
             if s:
                 gap = f"({here}*(effect_{s + 1}-effect_1)-(cost_{s + 1}-cost_1))"
-                value = float((part[:, s] * (by_draw[:, s] - by_draw[:, 0])).mean())
-                put(row, above + s - 1, f"SUMPRODUCT({weight}*{gap})/ROWS(cost_1)", value, MONEY)
+                put(row, above + s - 1, f"SUMPRODUCT({weight}*{gap})/ROWS(cost_1)", float(gains[k, s]), MONEY)
         place = f"MATCH(MAX({of_benefit}),{of_benefit},0)"
         headings = span(header, share, header, share + several - 1)
         put(row, best, f"INDEX({headings},1,{place})", labels[optima[k].strategy])
@@ -124,6 +119,8 @@ def write_curves(
         sheet.number(row, error, values[k].standard_error, MONEY)
     sheet.widths((0, 0, 12), (1, several, 13), (best, best, 20), (frontier, above + several, 13))
     sheet.repeat(header - 1, header, 1)
+    sheet.inner.print_area(0, 0, first + len(at) + 24, error)
+    sheet.inner.set_h_pagebreaks([first + len(at)])
     _draw(sheet, header, first + len(thresholds), len(grid), several, draws, first + len(at) + 1)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hcc_sim.parameters import KINDS
 from hcc_sim.pathway.model import Amount
-from hcc_sim.report.sheets.paper import GENERAL, INPUT, MONEY_EXACT, STORED, Sheet, literal
+from hcc_sim.report.sheets.paper import GENERAL, INPUT, MONEY_EXACT, STORED, Sheet, digits, literal
 from hcc_sim.units import is_money
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ class Inputs:
         for name, row in self._rows.items():
             self._write_row(row, self._first[name], after)
         sheet.widths(
-            (_NAME, _NAME, 36), (_VALUE, after - 1, 13), (after, after, 14), (after + 1, after + 2, 11),
-            (after + 3, after + 5, 11), (after + 6, after + 6, 50), (after + 7, after + 7, 70),
+            (_NAME, _NAME, 36), (_VALUE, after - 1, 14), (after, after, 14), (after + 1, after + 2, 11),
+            (after + 3, after + 5, 11), (after + 6, after + 6, 40), (after + 7, after + 7, 52),
         )  # fmt: skip
         sheet.inner.autofilter(header, 0, max(self._rows.values()), after + len(titles) - 1)
         sheet.repeat(header, header, 1)
@@ -84,15 +84,20 @@ class Inputs:
     def _write_row(self, row: int, p: Parameter, after: int) -> None:
         sheet = self.sheet
         sheet.text(row, _NAME, p.name)
-        shown = MONEY_EXACT if is_money(p.unit) else GENERAL
+
+        def put(column: int, value: float) -> None:
+            role = INPUT if (row, column) in self._in_use else STORED
+            shown = MONEY_EXACT if is_money(p.unit) else GENERAL if role == INPUT else digits(value)
+            sheet.number(row, column, value, shown, role)
+
         for name, column in ((None, _VALUE), *self._columns.items()):
             value = p.value if name is None else self._sets[name][p.name].value
             if name is None or value != p.value:
-                sheet.number(row, column, value, shown, INPUT if (row, column) in self._in_use else STORED)
+                put(column, value)
         sheet.text(row, after, p.unit)
         low, high = (p.distribution.low, p.distribution.high) if p.distribution else (math.nan, math.nan)
-        sheet.number(row, after + 1, low, shown)
-        sheet.number(row, after + 2, high, shown)
+        put(after + 1, low)
+        put(after + 2, high)
         sheet.text(row, after + 3, p.distribution.family if p.distribution else "held")
         sheet.text(row, after + 4, p.kind)
         used = any((row, column) in self._in_use for column in range(_VALUE, after))

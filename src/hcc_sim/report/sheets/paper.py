@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -35,7 +36,7 @@ _TEXTS: Mapping[str, Mapping[str, Any]] = {
     "heading": {"bold": True, "bg_color": "#1F4E79", "font_color": "#FFFFFF", "text_wrap": True, "valign": "vcenter"},
     "heading of numbers": {
         "bold": True, "bg_color": "#1F4E79", "font_color": "#FFFFFF", "text_wrap": True, "valign": "vcenter",
-        "align": "right",
+        "align": "right", "indent": 1,
     },
     "section": {"bold": True, "bg_color": "#D9E2EC"},
     "input": {**_ROLES[INPUT], "bold": True},
@@ -43,16 +44,22 @@ _TEXTS: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 
 
+_LINE_POINTS, _LETTERS_PER_WIDTH = 13.5, 1.0
+_NUMBER: Mapping[str, Any] = {"valign": "top", "align": "right", "indent": 1}
+
+
 class Book:
     """A workbook of XlsxWriter, its styles, and a label for every strategy."""
 
     def __init__(self, workbook: Any) -> None:
         self.workbook = workbook
+        self.sheets: list[Sheet] = []
         self._styles: dict[tuple[tuple[str, Any], ...], Any] = {}
 
     def sheet(self, name: str) -> Sheet:
         """A new sheet behind the others."""
-        return Sheet(self, name)
+        self.sheets.append(Sheet(self, name))
+        return self.sheets[-1]
 
     def style(self, properties: Mapping[str, Any]) -> Any:
         """The format with these properties, made once."""
@@ -67,6 +74,8 @@ class Sheet:
 
     def __init__(self, book: Book, name: str) -> None:
         self.book, self.name = book, name
+        self._widths: dict[int, float] = {}
+        self._wrapped: dict[int, list[tuple[int, str]]] = {}
         self.inner = book.workbook.add_worksheet(name)
         self.inner.set_landscape()
         self.inner.set_paper(9)
@@ -80,6 +89,8 @@ class Sheet:
         properties = {**_TEXTS[style], **further}
         if text[:1] in ("=", "+", "-", "@"):
             properties["quote_prefix"] = True  # or editing the cell would make a formula of it
+        if properties.get("text_wrap"):
+            self._wrapped.setdefault(row, []).append((column, text))
         self.inner.write_string(row, column, text[:LONGEST_TEXT], self.book.style(properties))
 
     def texts(self, row: int, column: int, texts: Iterable[str], style: str = "text") -> None:
@@ -91,11 +102,11 @@ class Sheet:
         self, row: int, column: int, value: float, shown: str = PLAIN, role: str = STORED, **further: Any
     ) -> None:
         """A number; nothing where there is none, `never` where it is endless."""
-        style = self.book.style({"num_format": shown, "valign": "top", **_ROLES[role], **further})
+        style = self.book.style({"num_format": shown, **_NUMBER, **_ROLES[role], **further})
         if math.isnan(value):
             self.inner.write_blank(row, column, None, style)
         elif math.isinf(value):
-            self.inner.write_string(row, column, "never", self.book.style({**_ROLES[role], "align": "right"}))
+            self.inner.write_string(row, column, "never", style)
         else:
             self.inner.write_number(row, column, value, style)
 
@@ -103,7 +114,8 @@ class Sheet:
         self, row: int, column: int, formula: str, value: float | str, shown: str = PLAIN, **further: Any
     ) -> None:
         """A formula, and the value that we know it to have; NaN where it shows nothing."""
-        properties = {"num_format": shown, "valign": "top", **_ROLES[FORMULA], **further}
+        alignment = {"valign": "top"} if isinstance(value, str) else _NUMBER
+        properties = {"num_format": shown, **alignment, **_ROLES[FORMULA], **further}
         known = "" if isinstance(value, float) and math.isnan(value) else value
         self.inner.write_formula(row, column, f"={formula}", self.book.style(properties), known)
 
@@ -118,6 +130,17 @@ class Sheet:
         """First column, last column, width of each."""
         for first, last, width in columns:
             self.inner.set_column(first, last, width)
+            self._widths |= dict.fromkeys(range(first, last + 1), width)
+
+    def fit_rows(self) -> None:
+        """Rows as high as their wrapped texts need, which not every program works out; after `widths`."""
+        for row, texts in self._wrapped.items():
+            lines = max(
+                len(textwrap.wrap(text, max(int(_LETTERS_PER_WIDTH * self._widths.get(column, 9.0)), 4)))
+                for column, text in texts
+            )
+            if lines > 1:
+                self.inner.set_row(row, min(_LINE_POINTS * lines, 400.0))
 
     def repeat(self, first: int, last: int, columns: int = 0) -> None:
         """Header rows that stay in view, with some columns, and come again on every printed page."""
@@ -164,6 +187,15 @@ def near(row: int, column: int) -> str:
 def span(first_row: int, first: int, last_row: int, last: int) -> str:
     """$A$1:$B$2."""
     return f"{fixed(first_row, first)}:{fixed(last_row, last)}"
+
+
+def digits(value: float) -> str:
+    """A number format with about four digits of a number that is not to be changed."""
+    if value == 0.0 or not math.isfinite(value) or float(value).is_integer():
+        return WHOLE
+    if abs(value) < 0.001:
+        return "0.00E+00"
+    return "0.0000" if abs(value) < 100.0 else "#,##0.0"
 
 
 def literal(value: float) -> str:

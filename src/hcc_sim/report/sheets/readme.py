@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import hcc_sim
 from hcc_sim.economics.increments import DEFINITION
 from hcc_sim.economics.net_benefit import DEFINITIONS
+from hcc_sim.outcomes.hcc import EVERYBODY
 from hcc_sim.report.screen import NOT_ADVICE, ONLY_MONTE_CARLO, statements, who
 from hcc_sim.report.sheets.paper import Sheet
 
@@ -75,7 +76,9 @@ def _told(comparison: Comparison, draws: CostsAndEffects | None) -> Iterator[tup
                 f"{terms.discount_effects:.3g}"
             ),
         )
-    for label, text in statements(comparison):
+    said = list(statements(comparison))
+    of_everybody = [note for note in comparison.notes() if f"{EVERYBODY}: " in note and ("Note", note) not in said]
+    for label, text in (*said, *(("Note", note) for note in of_everybody)):
         yield ("Uncertainty shown" if text == ONLY_MONTE_CARLO else label), text
         if text == ONLY_MONTE_CARLO and draws is not None:
             yield "", _OF_DRAWS.format(draws.draws)
