@@ -361,6 +361,7 @@ def test_odd_names_stay_text(tmp_path: Path):
     for name in ODD_NAMES[:4]:
         assert texts[name].quotePrefix, "stays text when it is edited"
     assert texts["=A1 of a title"].quotePrefix
+    assert "a bell\ufffd and\ufffd what XML cannot hold" in texts
     for _, _, formula in book.all_formulas():
         assert not any(name in formula for name in ODD_NAMES), "a name inside a formula could break it"
 
@@ -430,6 +431,11 @@ def test_it_prints_on_landscape_pages_as_wide_as_one(book: Read):
         if sheet.title not in ("Read me", "Increments"):
             assert sheet.print_title_rows
             assert sheet.freeze_panes
+
+
+def test_a_full_disk_is_an_error_of_the_system(comparison: Comparison, tmp_path: Path):
+    with pytest.raises(OSError, match="No such file"):
+        write_workbook(tmp_path / "missing" / "workbook.xlsx", comparison)
 
 
 @pytest.mark.usefixtures("quick")

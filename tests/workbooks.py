@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,10 @@ ODD_NAMES = (
     "wait",
     "x" * 300,
     "x" * 301,
+    "_x0041_ <&>",
 )
+
+BELL = "a bell\a and\ufffe what XML cannot hold"
 
 
 def scenario_of(path: Path | str, patients: int) -> Scenario:
@@ -51,11 +55,8 @@ def written(folder: Path, text: str, patients: int = 300) -> Scenario:
 
 
 def odd_names(folder: Path) -> Scenario:
-    names = "\n".join(
-        "  '{}': {{surgery.delay: {} days}}".format(name.replace("'", "''"), 10 * place)
-        for place, name in enumerate(ODD_NAMES)
-    )
-    return written(folder, f"without: [opportunistic]\nstrategies:\n{names}\n")
+    names = "\n".join(f"  {json.dumps(name)}: {{surgery.delay: {k} weeks}}" for k, name in enumerate(ODD_NAMES))
+    return written(folder, f"question: {json.dumps(BELL)}\nwithout: [opportunistic]\nstrategies:\n{names}\n")
 
 
 def everything_differs(folder: Path, patients: int = 300) -> Scenario:
@@ -68,7 +69,8 @@ economics:
   items:
     theatre nurse: {category: surgery, price: 100 USD 2021, per: event, entering: [resection], most: 1}
     =parking: {category: hospital days, price: 3 USD 2021, per: month, amount: 2, states: [converted]}
-parameters: {utility.lost_share_per_year: 0.01, adjuvant.share_after_viable_tumour: 1.0, vials.shared_share: 0.3}
+parameters: {utility.lost_share_per_year: 0.01, adjuvant.share_after_viable_tumour: 1.0, vials.shared_share: 0.3,
+  body_weight.sd_kg: 30}
 adjuvant: adjuvant atezolizumab+bevacizumab
 strategies:
   dear: {surgery.delay: 42 days, hepatectomy.price: 20000 USD 2021, utility.after_surgery: 0.7}

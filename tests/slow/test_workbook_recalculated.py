@@ -189,6 +189,21 @@ def test_another_strategy_to_compare_with(run: Run, path: Path, tmp_path: Path):
                 assert told[3] in (None, "")
 
 
+@pytest.mark.parametrize("place", [5, 6, 8, 10])
+def test_a_name_that_a_lookup_would_mistake(tmp_path: Path, place: int):
+    """'star*' is not any name that begins so, 'wait' is not 'Wait'."""
+    comparison, made = compared(odd_names(tmp_path)), tmp_path / "made.xlsx"
+    write_workbook(made, comparison)
+    sheet = openpyxl.load_workbook(made)["Increments"]
+    row, first = row_of(sheet, "compared with"), row_of(sheet, "strategy") + 1
+    changed = change(made, tmp_path / "changed.xlsx", {"Increments": {f"B{row}": sheet.cell(first + place, 1).value}})
+    found = recalculated(changed, tmp_path)["Increments"]
+    assert comparison.valuation is not None
+    one = list(comparison.valuation.strategies.values())[place]
+    assert found.cell(row + 1, 2).value == pytest.approx(one.cost().value, rel=WITHIN)
+    assert found.cell(row + 1, 3).value == pytest.approx(one.qaly().value, rel=WITHIN)
+
+
 def test_another_threshold_and_another_grid(run: Run, path: Path, draws: CostsAndEffects, tmp_path: Path):
     sheet = openpyxl.load_workbook(path)["Net benefit"]
     cell = f"A{row_of(sheet, 'threshold') + 2}"

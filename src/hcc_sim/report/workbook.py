@@ -8,6 +8,7 @@ macros, no links, no arrays.
 from __future__ import annotations
 
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from hcc_sim.report.sheets.costs import write_costs
 from hcc_sim.report.sheets.decision import write_increments, write_net_benefit
 from hcc_sim.report.sheets.draws import write_curves, write_draws
 from hcc_sim.report.sheets.inputs import Inputs
-from hcc_sim.report.sheets.paper import Book, labels
+from hcc_sim.report.sheets.paper import Book, clean, labels
 from hcc_sim.report.sheets.qalys import write_qalys
 from hcc_sim.report.sheets.readme import write_readme
 from hcc_sim.report.sheets.tables import write_contrasts, write_outcomes
@@ -46,14 +47,18 @@ def write_workbook(path: Path, comparison: Comparison, draws: CostsAndEffects | 
 
     Raises:
         ValueError: more draws than a sheet has rows.
+        OSError: it cannot be written.
     """
     import xlsxwriter
 
     valuation = comparison.valuation
     names = [strategy.name for strategy in comparison.scenario.strategies]
     label = labels(names)
-    with xlsxwriter.Workbook(path, _OPTIONS) as workbook:
-        workbook.set_properties({"title": comparison.scenario.title[:200], "created": _MADE, "author": "hcc-sim"})
+    content = BytesIO()
+    with xlsxwriter.Workbook(content, _OPTIONS) as workbook:
+        workbook.set_properties(
+            {"title": clean(comparison.scenario.title[:200]), "created": _MADE, "author": "hcc-sim"}
+        )
         book = Book(workbook)
         first = book.sheet("Read me")
         inputs = Inputs(book.sheet("Inputs"), comparison.scenario, label)
@@ -75,3 +80,4 @@ def write_workbook(path: Path, comparison: Comparison, draws: CostsAndEffects | 
         write_readme(first, comparison, draws, [sheet.name for sheet in book.sheets[1:]])
         for sheet in book.sheets:
             sheet.fit_rows()
+    path.write_bytes(content.getvalue())  # a full disk is an OSError here, and one of XlsxWriter's own there

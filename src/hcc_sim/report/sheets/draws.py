@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from hcc_sim.economics import (
     CostsAndEffects,
@@ -124,7 +124,9 @@ def write_curves(
     _draw(sheet, header, first + len(thresholds), len(grid), several, draws, first + len(at) + 1)
 
 
-def _as_number(sheet: Sheet):  # type: ignore[no-untyped-def]
+def _as_number(sheet: Sheet) -> Callable[..., None]:
+    """Writes what a formula would come to."""
+
     def put(row: int, column: int, _: str, value: float | str, shown: str = MONEY) -> None:
         if isinstance(value, str):
             sheet.text(row, column, value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -44,6 +45,7 @@ _TEXTS: Mapping[str, Mapping[str, Any]] = {
 }  # fmt: skip
 
 
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LINE_POINTS, _LETTERS_PER_WIDTH = 13.5, 1.0
 _NUMBER: Mapping[str, Any] = {"valign": "top", "align": "right", "indent": 1}
 
@@ -87,6 +89,7 @@ class Sheet:
     def text(self, row: int, column: int, text: str, style: str = "text", **further: Any) -> None:
         """Text that stays text, whatever it begins with."""
         properties = {**_TEXTS[style], **further}
+        text = clean(text)
         if text[:1] in ("=", "+", "-", "@"):
             properties["quote_prefix"] = True  # or editing the cell would make a formula of it
         if properties.get("text_wrap"):
@@ -203,11 +206,16 @@ def literal(value: float) -> str:
     return repr(float(value)).upper().removesuffix(".0")
 
 
+def clean(text: str) -> str:
+    """Without what XML cannot hold, such as a bell, which would make the file unreadable."""
+    return _NOT_XML.sub("\ufffd", text)
+
+
 def labels(names: Iterable[str]) -> dict[str, str]:
     """A label on one line for each name, short enough for a heading, no two alike."""
     found: dict[str, str] = {}
     for name in names:
-        line = " ".join(name.split())
+        line = " ".join(clean(name).split())
         base = line if len(line) <= LONGEST_LABEL else f"{line[: LONGEST_LABEL - 4]} ..."
         label, number = base, 1
         while label in found.values():
