@@ -28,6 +28,7 @@ from hcc_sim.economics import (
     price_range,
     value_of_perfect_information,
 )
+from hcc_sim.economics.net_benefit import gain_where_best
 
 quick = settings(max_examples=300, deadline=None, derandomize=True, database=None)
 THRESHOLDS = [0.0, 1.0, 500.0, 12_516.0, 37_547.0, 1e6]
@@ -168,6 +169,7 @@ def test_curves_loss_and_perfect_information_are_those_of_heormodel(table: Costs
         assert np.allclose(net_health_benefit(table, threshold), heormodel_cea.nhb(theirs, threshold))
     assert np.allclose(acceptability(table, THRESHOLDS), heormodel_cea.ceac(theirs, THRESHOLDS))
     assert np.allclose(expected_loss(table, THRESHOLDS), heormodel_cea.expected_loss(theirs, THRESHOLDS))
+    assert np.allclose(gain_where_best(table, THRESHOLDS).sum(axis=1), expected_loss(table, THRESHOLDS)[:, 0])
     frontier = heormodel_cea.ceaf(theirs, THRESHOLDS)
     assert [one.strategy for one in acceptability_frontier(table, THRESHOLDS)] == list(frontier["intervention"])
     assert [one.acceptability for one in acceptability_frontier(table, THRESHOLDS)] == pytest.approx(

@@ -199,7 +199,7 @@ def test_default_place_and_contents(tmp_path: Path):
     ]
     others = ("flow", "incidence", "costs-and-qalys", "plane", "net-benefit", "hangs-on-survival", "hangs-on-value")
     flow = [f"plots/{name}{ending}" for name in others for ending in (".csv", ".png", ".svg")]
-    files = sorted([*tables, *plots, *flow, "plots/pathway.svg", *stays, "report.html"])
+    files = sorted([*tables, *plots, *flow, "plots/pathway.svg", *stays, "report.html", "workbook.xlsx"])
     assert [f for f in everything_in(out) if f not in ("plots", "stays")] == sorted([*files, MANIFEST])
     manifest = json.loads((out / MANIFEST).read_text())
     assert manifest["files"] == files
@@ -282,7 +282,7 @@ def test_same_bits_however_it_is_run(run, tmp_path: Path):
     }
     for name, options in ways.items():
         assert run("--patients", 3000, "--keep-stays", "--out", name, *options) == 0
-    for file in ("summary.csv", "contrasts.csv", "curves.csv", "parameters.csv"):
+    for file in ("summary.csv", "contrasts.csv", "curves.csv", "parameters.csv", "workbook.xlsx"):
         assert len({(tmp_path / name / file).read_bytes() for name in ways}) == 1, file
     for stays in ("opportunistic", "conservative"):
         frames = [pd.read_parquet(tmp_path / name / "stays" / f"{stays}.parquet").astype(str) for name in ways]

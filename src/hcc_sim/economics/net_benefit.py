@@ -76,10 +76,20 @@ def acceptability(table: CostsAndEffects, thresholds: ArrayLike) -> Floats:
     """
     found = []
     for threshold in _thresholds(thresholds):
-        benefit = net_monetary_benefit(table, threshold)
-        best = benefit == benefit.max(axis=1, keepdims=True)
-        found.append((best / best.sum(axis=1, keepdims=True)).mean(axis=0))
+        found.append(_parts(net_monetary_benefit(table, threshold)).mean(axis=0))
     return np.array(found)
+
+
+def gain_where_best(table: CostsAndEffects, thresholds: ArrayLike) -> Floats:
+    """(T, S) what each strategy adds to the net benefit of the first in the draws where it is best, mean over all.
+
+    Equal ones share a draw.  The sum over strategies is the expected loss of the first.
+
+    Raises:
+        ValueError: a threshold that is negative or not finite.
+    """
+    benefits = (net_monetary_benefit(table, threshold) for threshold in _thresholds(thresholds))
+    return np.array([(_parts(benefit) * (benefit - benefit[:, :1])).mean(axis=0) for benefit in benefits])
 
 
 def acceptability_frontier(table: CostsAndEffects, thresholds: ArrayLike) -> list[Optimum]:
@@ -121,6 +131,12 @@ def value_of_perfect_information(table: CostsAndEffects, thresholds: ArrayLike) 
         error = float(np.std(lost, ddof=1) / math.sqrt(len(lost))) if len(lost) > 1 else math.nan
         found.append(Value(threshold, float(lost.mean()), error))
     return found
+
+
+def _parts(benefit: Floats) -> Floats:
+    """(D, S) of each draw the part that goes to a strategy: all where it alone is best."""
+    best = benefit == benefit.max(axis=1, keepdims=True)
+    return np.asarray(best / best.sum(axis=1, keepdims=True))
 
 
 def _optimal(table: CostsAndEffects, threshold: float) -> int:

@@ -54,7 +54,9 @@ class Valued:
         rules: what was counted.
         currency: of prices, with the price year.
         prices: item -> price of a unit.
-        used: item -> (2, 101) units, plain and discounted.
+        amounts: item -> units each time that it counts.
+        counted: item -> (2, 101) how often it counts (months, cycles, events), plain and discounted.
+        used: item -> (2, 101) units, plain and discounted: `amounts` x `counted`.
         lived: health state -> time in it, to the horizon.
         lost: loss of utility -> time for which it is lost, to the horizon.
         lost_share_per_year: of utility, by ageing.
@@ -68,6 +70,8 @@ class Valued:
     rules: Rules
     currency: str
     prices: Mapping[str, float]
+    amounts: Mapping[str, float]
+    counted: Mapping[str, Floats]
     used: Mapping[str, Floats]
     lived: Mapping[str, Lived]
     lost: Mapping[str, Lost]
@@ -183,6 +187,8 @@ def valued(quantities: Quantities, values: Mapping[str, float], currency: str = 
         rules,
         currency,
         {item.name: _at_least_0(item.name, "price", number(item.price, values)) for item in rules.items},
+        times,
+        {name: mean(sums) for name, sums in quantities.used.items()},
         {name: mean(times[name] * sums) for name, sums in quantities.used.items()},
         lived,
         lost,

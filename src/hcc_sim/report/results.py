@@ -1,4 +1,4 @@
-"""What `run` writes: the tables, the stays if they are kept, the plots, and last the manifest."""
+"""What `run` writes: the tables, the workbook, the stays if they are kept, the plots, and last the manifest."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hcc_sim.report.folder import MANIFEST
 from hcc_sim.report.manifest import manifest
 from hcc_sim.report.page import page
+from hcc_sim.report.workbook import WORKBOOK, write_workbook
 
 REPORT = "report.html"
 
@@ -33,6 +34,7 @@ def write_results(folder: Path, comparison: Comparison, how: Mapping[str, Any], 
     for name, table in tables.items():
         (folder / f"{name}.csv").write_text(csv_text(table), encoding="utf-8", newline="")
     write_parameters(folder / "parameters.csv", comparison.scenario)
+    write_workbook(folder / WORKBOOK, comparison)
     if plots:
         from hcc_sim.report.plots import write_plots
 

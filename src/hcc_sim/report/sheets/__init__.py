@@ -1,0 +1,1 @@
+"""The sheets of the workbook, a module for each kind; `paper` is what they are written on."""
