@@ -81,7 +81,7 @@ def write_costs(sheet: Sheet, valuation: Valuation, inputs: Inputs, labels: Mapp
     for row, line in enumerate(lines, item_rows):
         _write_line(sheet, row, line, valuation, len(lines_of(lines, line.item.name)) > 1, labels)
     sheet.widths(
-        (0, 0, 22), (1, 1, 34), (2, 2, 34), (_PRICE, _AMOUNT, 11), (_COUNT, _COUNT, 9),
+        (0, 0, 22), (1, 1, 42), (2, 2, 34), (_PRICE, _AMOUNT, 11), (_COUNT, _COUNT, 9),
         (_BEFORE, first + len(names) - 1, 13),
     )  # fmt: skip
     sheet.repeat(header - 1, header, 2)
@@ -125,7 +125,7 @@ def _write_line(
         sheet.formula(row, _AMOUNT, line.amount, one.amounts[item.name], "0.00##")
     else:
         sheet.number(row, _AMOUNT, one.amounts[item.name], "0.00##", own)
-    sheet.text(row, _COUNT, item.unit)
+    sheet.text(row, _COUNT, item.unit, indent=1)
     for place, name in enumerate(names):
         if name not in line.strategies:
             continue

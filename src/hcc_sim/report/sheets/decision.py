@@ -65,7 +65,7 @@ def write_increments(
     titles = ("cost", "standard error", "QALYs", "standard error", "versus", "cost more", "QALYs more", "ICER")
     sheet.texts(header, 1, titles, "heading of numbers")
     for column, title in ((0, "strategy"), (_VERSUS, "versus"), (_READING, "in words")):
-        sheet.text(header, column, title, "heading")
+        sheet.text(header, column, title, "heading", indent=min(column, 1))
     for name, row in rows.items():
         one, against = valuation.strategies[name], pair(valuation.table, name, names[0])
         sheet.text(row, 0, labels[name], "wrapped")
@@ -73,14 +73,14 @@ def write_increments(
         sheet.number(row, _COST_ERROR, one.cost().mc_se, MONEY)
         sheet.formula(row, _EFFECT, effects[name], one.qaly().value, QALYS)
         sheet.number(row, _EFFECT_ERROR, one.qaly().mc_se, QALYS)
-        sheet.formula(row, _VERSUS, reference, labels[names[0]], text_wrap=True)
+        sheet.formula(row, _VERSUS, reference, labels[names[0]], text_wrap=True, indent=1)
         cost, effect = near(row, _MORE_COST), near(row, _MORE_EFFECT)
         sheet.formula(row, _MORE_COST, f"{near(row, _COST)}-{fixed(chosen + 1, 1)}", against.incremental_cost, MONEY)
         sheet.formula(
             row, _MORE_EFFECT, f"{near(row, _EFFECT)}-{fixed(chosen + 1, 2)}", against.incremental_effect, QALYS
         )
         sheet.formula(row, _RATIO, f'IF({cost}*{effect}>0,{cost}/{effect},"")', against.icer, MONEY)
-        sheet.formula(row, _READING, _in_words(cost, effect), against.reading)
+        sheet.formula(row, _READING, _in_words(cost, effect), against.reading, indent=1)
     totals = Totals(sheet, rows)
     after = _write_frontier(sheet, last + 2, valuation, rows, labels)
     sheet.inner.merge_range(after, 0, after, _READING, "")
@@ -120,7 +120,7 @@ def _write_frontier(
     sheet.texts(header, 0, ("strategy", "status", "versus"), "heading")
     titles = ("cost more", "standard error", "QALYs more", "standard error", "ICER", "standard error")
     sheet.texts(header, 3, titles, "heading of numbers")
-    sheet.text(header, 9, "does the status hold?", "heading")
+    sheet.text(header, 9, "does the status hold?", "heading", indent=1)
     on = [step.strategy for step in order if step.status == Status.FRONTIER]
     for row, (told, step) in enumerate(zip(steps, order, strict=True), first):
         sheet.text(row, 0, labels[told.strategy], "wrapped")
@@ -145,7 +145,7 @@ def _write_frontier(
         holds = _holds(step.strategy, step.status, step.versus, on, rows, order_of=[one.strategy for one in order])
         if ratio_before:
             holds = f"AND({holds},{near(row, 7)}>={ratio_before})"
-        sheet.formula(row, 9, f'IF({holds},"{HOLDS}","{FAILS}")', HOLDS)
+        sheet.formula(row, 9, f'IF({holds},"{HOLDS}","{FAILS}")', HOLDS, indent=1)
     return first + len(steps) + 1
 
 
@@ -195,7 +195,7 @@ def write_net_benefit(sheet: Sheet, valuation: Valuation, totals: Totals, labels
     header = top
     sheet.text(header, 0, "threshold", "heading of numbers")
     sheet.texts(header, 1, (labels[name] for name in names), "heading of numbers")
-    sheet.text(header, 1 + len(names), "highest", "heading")
+    sheet.text(header, 1 + len(names), "highest", "heading", indent=1)
     blocks = (
         f"net monetary benefit, {money}: {DEFINITIONS['net monetary benefit']}",
         "standard error of the net monetary benefit",
@@ -226,7 +226,7 @@ def write_net_benefit(sheet: Sheet, valuation: Valuation, totals: Totals, labels
             sheet.number(rows[4], column, benefit.loss_mc_se, MONEY)
         own = f"$B{rows[0] + 1}:${last}{rows[0] + 1}"
         best = f"INDEX({headings},1,MATCH(MAX({own}),{own},0))"
-        sheet.formula(rows[0], 1 + len(names), best, labels[valuation.best(threshold)])
+        sheet.formula(rows[0], 1 + len(names), best, labels[valuation.best(threshold)], indent=1)
     sheet.widths((0, 0, 14), (1, len(names), 16), (len(names) + 1, len(names) + 1, 24))
     sheet.repeat(header, header, 1)
     return [sheet.at(starts[0] + 1 + place, 0) for place in range(len(thresholds))]

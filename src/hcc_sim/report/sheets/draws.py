@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from hcc_sim.economics import (
     CostsAndEffects,
@@ -88,7 +89,7 @@ def write_curves(
     if several > 1:
         title = "where it is best: net benefit above the first's, mean of all draws"
         sheet.groups(header, ((title, above),), [labels[name] for name in names[1:]])
-    for column, title in ((best, "highest expected"), (frontier, "frontier"), (evpi, "EVPI"), (error, "its error")):
+    for column, title in ((best, "highest expected"), (frontier, "frontier"), (evpi, "EVPI"), (error, "error of EVPI")):
         sheet.text(header - 1, column, "", "heading")
         sheet.text(header, column, title, "heading" if column == best else "heading of numbers")
     shares, losses, gains = acceptability(draws, at), expected_loss(draws, at), gain_where_best(draws, at)
@@ -113,7 +114,7 @@ def write_curves(
                 put(row, above + s - 1, f"SUMPRODUCT({weight}*{gap})/ROWS(cost_1)", float(gains[k, s]), MONEY)
         place = f"MATCH(MAX({of_benefit}),{of_benefit},0)"
         headings = span(header, share, header, share + several - 1)
-        put(row, best, f"INDEX({headings},1,{place})", labels[optima[k].strategy])
+        put(row, best, f"INDEX({headings},1,{place})", labels[optima[k].strategy], indent=1)
         put(row, frontier, f"INDEX({span_in_row(row, share, several)},1,{place})", optima[k].acceptability, "0.000")
         put(row, evpi, f"MIN({span_in_row(row, loss, several)})", values[k].value, MONEY)
         sheet.number(row, error, values[k].standard_error, MONEY)
@@ -127,7 +128,7 @@ def write_curves(
 def _as_number(sheet: Sheet) -> Callable[..., None]:
     """Writes what a formula would come to."""
 
-    def put(row: int, column: int, _: str, value: float | str, shown: str = MONEY) -> None:
+    def put(row: int, column: int, _: str, value: float | str, shown: str = MONEY, **_further: Any) -> None:
         if isinstance(value, str):
             sheet.text(row, column, value)
         else:
