@@ -62,7 +62,7 @@ def main() -> None:
     quantities = run(True).quantities
     print(f"priced                {1000 * best(lambda: valuation_of(scenario, quantities)):6.1f} ms")
 
-    for size in (patients // 10, patients):
+    for size in (patients, 4 * patients):
         few = hcc_sim.load_scenario(SCENARIO, patients=size)
         tracemalloc.start()
         Run(few, asked, threads=1, value=True).up_to(size)

@@ -81,7 +81,7 @@ def test_the_package_is_light_until_used():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [
         "[] True",
-        "compare load_scenario Exponential compile_pathway simulate simulate_all hcc_sim.pathway",
+        "run load_scenario Exponential compile_pathway simulate simulate_all hcc_sim.pathway",
     ]
     with pytest.raises(AttributeError, match="'hcc_sim' has no attribute 'rnu'"):
         hcc_sim.rnu  # noqa: B018

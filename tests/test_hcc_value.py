@@ -385,3 +385,10 @@ def test_a_scenario_without_economics_is_not_valued(tmp_path: Path):
     assert not any("QALY" in row.outcome for row in compared.tables.summary.rows)
     with pytest.raises(ValueError, match="says nothing of economics"):
         compared.costs()
+
+
+def test_economics_is_checked_beside_what_else_is_wrong(tmp_path: Path):
+    told = problems(tmp_path, "run: {seed: x}\neconomics: {thresholds: [1 USD 2022]}\nparameters: {ct.price: 3}")
+    assert "run.seed" in told
+    assert "but results are in USD 2021" in told
+    assert "given 3 without currency and price year" in told

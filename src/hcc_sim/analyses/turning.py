@@ -249,11 +249,19 @@ def _by_prices(run: Run, measure: _Measure, decided: Collection[str]) -> list[Tu
         if prior is None or not prior.low < parameter.value < prior.high:
             continue
         low, high = (
-            _valued_again(run.quantities, _with(two, parameter, end), measure) for end in (prior.low, prior.high)
+            _valued_again(run.quantities, _at_price(two, name, end), measure) for end in (prior.low, prior.high)
         )
         values = (prior.low, parameter.value, prior.high)
         found.append(_turning(parameter, prior, measure, values, (low, measure.base, high)))
     return found
+
+
+def _at_price(scenario: Scenario, name: str, value: float) -> Scenario:
+    """The same with another price, dose or utility, of which no fit tells: nothing else moves."""
+    strategies = (
+        replace(s, parameters=s.parameters.with_values({name: value}, "turning")) for s in scenario.strategies
+    )
+    return replace(scenario, strategies=tuple(strategies))
 
 
 def _valued_again(quantities: Mapping[str, Quantities], scenario: Scenario, measure: _Measure) -> float:

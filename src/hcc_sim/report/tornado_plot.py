@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from hcc_sim.report.plot_words import head
 from hcc_sim.report.style import COLOURS, DARK
 from hcc_sim.units import UNITS, is_money
 
@@ -31,17 +31,8 @@ def tornado_figure(turnings: Sequence[Turning], title: str, unit: str, scale: fl
     height = HEAD_INCHES + BAR_INCHES * len(shown) + FOOT_INCHES
     figure = Figure(figsize=(WIDTH_INCHES, height))
     first = shown[0]
-    figure.text(
-        0.03,
-        1 - 0.2 / height,
-        textwrap.shorten(title, 80, placeholder="…"),
-        fontsize=12.5,
-        fontweight="bold",
-        va="top",
-        parse_math=False,
-    )
     about = f"'{first.strategy}' minus '{first.versus}' across the central 95% of each assumption, all else held"
-    figure.text(0.03, 1 - 0.5 / height, about, fontsize=9, color="#333333", va="top", parse_math=False)
+    head(figure, title, about, height)
     axes = figure.add_axes((0.36, FOOT_INCHES / height, 0.56, BAR_INCHES * len(shown) / height))
     base = scale * first.differences[1]
     for row, turning in enumerate(shown):

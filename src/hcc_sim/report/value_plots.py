@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from hcc_sim.report.numbers import STANDARD_ERRORS
+from hcc_sim.report.plot_words import head
 from hcc_sim.report.style import DARK, strategy_style
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def parts_figure(comparison: Comparison) -> tuple[Figure, pd.DataFrame]:
     bar = 0.42 * len(names)
     height = 0.85 + 2 * bar + GAP_INCHES + FOOT_INCHES
     figure = Figure(figsize=(WIDTH_INCHES, height))
-    _head(figure, f"What costs and QALYs are made of: {comparison.scenario.title}", _about(comparison), height)
+    head(figure, f"What costs and QALYs are made of: {comparison.scenario.title}", _about(comparison), height)
     for top, parts, label in (
         (0.85, costs, f"costs (1,000 {valuation.terms.money})"),
         (0.85 + bar + GAP_INCHES, qalys, "QALYs"),
@@ -120,7 +121,7 @@ def plane_figure(comparison: Comparison) -> tuple[Figure, pd.DataFrame]:
     order = list(valuation.strategies)
     height = 5.2
     figure = Figure(figsize=(WIDTH_INCHES, height))
-    _head(figure, f"Costs and QALYs: {comparison.scenario.title}", _about(comparison), height)
+    head(figure, f"Costs and QALYs: {comparison.scenario.title}", _about(comparison), height)
     axes = figure.add_axes((0.1, 0.14, 0.62, 0.67))
     frontier = [step for step in steps if step.status == "on the frontier"]
     axes.plot(
@@ -193,7 +194,7 @@ def net_benefit_figure(comparison: Comparison) -> tuple[Figure, pd.DataFrame]:
     thresholds = np.linspace(0.0, highest, 81)
     height = 4.6
     figure = Figure(figsize=(WIDTH_INCHES, height))
-    _head(figure, f"Net benefit below the best: {comparison.scenario.title}", _about(comparison), height)
+    head(figure, f"Net benefit below the best: {comparison.scenario.title}", _about(comparison), height)
     axes = figure.add_axes((0.1, 0.15, 0.62, 0.63))
     rows = []
     best = {t: valuation.strategies[valuation.best(t)].net_benefit(t) for t in thresholds}
@@ -226,16 +227,3 @@ def net_benefit_figure(comparison: Comparison) -> tuple[Figure, pd.DataFrame]:
     note = "Bands: ±1.96 paired Monte-Carlo standard errors; parameters are held at their base values."
     figure.text(0.1, 0.02, note, fontsize=7.5, color="#666666")
     return figure, pd.DataFrame(rows)
-
-
-def _head(figure: Figure, title: str, about: str, height: float) -> None:
-    figure.text(
-        0.03,
-        1 - 0.2 / height,
-        textwrap.shorten(title, 80, placeholder="…"),
-        fontsize=12.5,
-        fontweight="bold",
-        va="top",
-        parse_math=False,
-    )
-    figure.text(0.03, 1 - 0.5 / height, about, fontsize=9, color="#333333", va="top", parse_math=False)

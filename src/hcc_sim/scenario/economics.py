@@ -6,6 +6,8 @@ import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from pydantic import ValidationError
+
 from hcc_sim.economics.conversion import converted_amount, in_money_of
 from hcc_sim.economics.items import CATEGORIES, Item, PerCycle, PerEvent, PerMonth
 from hcc_sim.economics.terms import Terms
@@ -25,9 +27,9 @@ KEYS_OF = {"month": (), "cycle": ("every", "most"), "event": ("entering", "ended
 
 def terms_of(file: ScenarioFile | None, chain: Chain, calibration: Calibration) -> Terms | None:
     """The terms of the analysis; None if the file says nothing of economics, or they are wrong, which is noted."""
-    if file is None or file.economics is None:
+    given = _section(file, chain)
+    if given is None:
         return None
-    given = file.economics
     if not any(parameter.economic for parameter in calibration.parameters.values()):
         told = f"{calibration.folder} holds no economics.yaml with prices and utilities; leave economics out"
         chain.problem((SECTION,), told)
@@ -52,6 +54,16 @@ def terms_of(file: ScenarioFile | None, chain: Chain, calibration: Calibration) 
     items = _Items(chain, hcc_pathway_of(calibration), terms)
     own = tuple(filter(None, (items.read(name, item) for name, item in given.items.items())))
     return Terms(**{**vars(terms), "items": own})
+
+
+def _section(file: ScenarioFile | None, chain: Chain) -> Economics | None:
+    """The section as it stands; where another part of the file is wrong, this one may be right."""
+    if file is not None:
+        return file.economics
+    try:
+        return Economics.model_validate(at(chain.data, (SECTION,)))
+    except ValidationError:  # told with the shape of the file
+        return None
 
 
 def _check_conversions(given: Economics, chain: Chain) -> None:
