@@ -175,6 +175,41 @@ def test_drugs_cost_while_they_are_given(base_case: Valuation):
     assert after[0] > after[2] > after[3]
 
 
+def test_drugs_cost_nothing_once_they_have_stopped():
+    """Three months of therapy at most, and none while watched: no patient has more of a drug than that."""
+    stopped = {"therapy.duration": "3 months", "watching.therapy_duration": "0 days", "toxicity.rate": "0"}
+    scenario = load_scenario(
+        ROOT / "scenarios" / "surgical-timing.yaml", calibration=CALIBRATION, patients=PATIENTS, overrides=stopped
+    )
+    for one in valued_of(scenario).strategies.values():
+        days = one.used["lenvatinib"][PLAIN, 0] / (10.0 / 4.0)
+        assert 60.0 < days <= 3 * 365.25 / 12
+        assert 6.0 < one.used["domestic PD-1 antibody"][PLAIN, 0] <= 2 * 5
+
+
+def test_what_lies_beyond_the_data_is_what_the_estimates_say(base_case: Valuation):
+    told = {name: {e.outcome: e.value for e in one.estimates()} for name, one in base_case.strategies.items()}
+    rows = base_case.tables.beyond.rows
+    assert len(rows) == 6 * 2
+    for row in rows:
+        later = f"QALYs past {row.past_years:g} years (discounted)"
+        assert row.past == pytest.approx(told[row.strategy][later] - told[row.versus][later], abs=1e-12)
+        assert row.share == pytest.approx(row.past / row.incremental_qalys)
+
+
+@pytest.mark.parametrize("name", ["hepatectomy.price", "utility.after_surgery", "lenvatinib.mg_per_day"])
+def test_a_price_is_turned_as_if_it_had_been_set(name: str):
+    compared = hcc_sim.run(load())
+    (turning,) = (t for t in compared.turnings_of_value if t.parameter.name == name)
+    for value, difference in zip(turning.values[::2], turning.differences[::2], strict=True):
+        unit = CALIBRATION.parameters[name].unit
+        text = f"{value!r} {unit}" if unit == "USD 2021" else f"{value!r}"
+        other = valued_of(load(**{name.replace(".", "__", 1): text}))
+        best, worst = (other.strategies[one].net_benefit(37_547.0).value for one in (turning.strategy, turning.versus))
+        assert difference == pytest.approx(best - worst, rel=1e-9)
+    assert turning.differences[0] != turning.differences[2]
+
+
 def test_sessions_are_counted_where_they_are_simulated():
     scenario = load("liver-directed-cycles.yaml")
     for strategy in scenario.strategies:

@@ -204,6 +204,30 @@ def test_the_first_cycles_and_events_count_up_to_the_most():
     assert counted(FIVE, replace(RULES, items=(replace(ct, most=0.0),))).used["CT"].sum() == 0.0
 
 
+def test_items_counted_together_are_counted_as_alone():
+    """Those that are counted alike are counted once: so each that differs in one thing only must stay apart."""
+    first = PerCycle(name="0", category="drug", price=1.0, states=("after surgery",), interval_months=2.0)
+    others = (
+        replace(first, each_entry=True),
+        replace(first, states=("converted",)),
+        replace(first, shown={"major complication": False}),
+        replace(first, shown={"major complication": True}),
+        replace(first, interval_months=3.0),
+        replace(first, after_months=1.0),
+        replace(first, until_months=6.0),
+        replace(first, most=2.0),
+        first,
+    )
+    items = (first, *(replace(item, name=str(place)) for place, item in enumerate(others, 1)))
+    parts = chunks(3_000)
+    together = quantities_of(parts, replace(ON_PATHWAY, items=items)).used
+    for item in items:
+        alone = quantities_of(parts, replace(ON_PATHWAY, items=(item,))).used
+        assert alone[item.name].tobytes() == together[item.name].tobytes(), item
+    counted_apart = {used[PLAIN].sum() for used in together.values()}
+    assert len(counted_apart) == len(items) - 1, "all differ but the last, which is the first"
+
+
 def test_cycles_begin_anew_after_a_break_and_go_on_over_stays():
     """A drug every 2 months: 0 to 3 over two stays gives 0 and 2; 5 to 6 gives 5; of 4 at most all count."""
     stays = record(
@@ -324,9 +348,9 @@ def chunks(size: int) -> list:
     return list(simulate(WHOLE, seed=5, patients=PATIENTS, horizon_months=240.0, chunk=size, threads=1))
 
 
-def quantities_of(parts: list) -> Quantities:
+def quantities_of(parts: list, rules: Rules = ON_PATHWAY) -> Quantities:
     found = Quantities(
-        ON_PATHWAY,
+        rules,
         {},
         state_names=WHOLE.state_names,
         exit_names=WHOLE.exit_names,
