@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from hcc_sim.analyses.turning import SURVIVAL
 from hcc_sim.economics.hcc import PLACEHOLDERS
 from hcc_sim.fit_in_use import PRIOR_ONLY
 from hcc_sim.report.listing import origin_text
@@ -14,6 +15,7 @@ from hcc_sim.units import UNITS, is_money
 
 if TYPE_CHECKING:
     from hcc_sim.analyses.compare import Comparison
+    from hcc_sim.analyses.turning import Turning
     from hcc_sim.parameters import Parameter
 
 
@@ -23,20 +25,33 @@ def of_assumptions(comparison: Comparison, pictures: Pictures) -> list[Text | Ta
         ("hangs-on-survival", "Survival difference across the interval of each assumption"),
         ("hangs-on-value", "Net benefit difference across the interval of each assumption"),
     )
+    parts: list[Text | Table | Picture] = [*drawn]
+    for turnings in (comparison.turnings, comparison.turnings_of_value):
+        if moving := [turning for turning in turnings if turning.span > 0.0]:
+            parts.append(_turned(moving))
+    return parts or [Text("There is no difference between strategies that an assumption could turn.")]
+
+
+def _turned(turnings: Sequence[Turning]) -> Table:
+    """One contrast across the interval of each assumption that moves it."""
+    first = turnings[0]
+    places = 1 if first.outcome == SURVIVAL else 0
     rows = [
-        [t.parameter.name, t.parameter.kind, _number(t.parameter, t.values[0]), _number(t.parameter, t.values[1]),
-         _number(t.parameter, t.values[2]), f"{t.differences[0]:+,.1f}", f"{t.differences[1]:+,.1f}",
-         f"{t.differences[2]:+,.1f}", "no" if t.turns_at is None else _number(t.parameter, t.turns_at), t.unit]
-        for t in (*comparison.turnings, *comparison.turnings_of_value)
-    ]  # fmt: skip
-    if not rows:
-        return [Text("There is no difference between strategies that an assumption could turn.")]
-    columns = [
-        "assumption", "kind", "low", "base", "high", "difference at low", "at base", "at high", "turns at", "in"
-    ]  # fmt: skip
-    first = (*comparison.turnings, *comparison.turnings_of_value)[0]
-    caption = f"'{first.strategy}' minus '{first.versus}' across the central 95% of each assumption, all else held"
-    return [*drawn, Table(caption, columns, rows, left=2)]
+        [
+            turning.parameter.name,
+            turning.parameter.kind,
+            *(_number(turning.parameter, value) for value in turning.values),
+            *(f"{difference:+,.{places}f}" for difference in turning.differences),
+            "no" if turning.turns_at is None else _number(turning.parameter, turning.turns_at),
+        ]
+        for turning in turnings
+    ]
+    columns = ["assumption", "kind", "low", "base", "high", "difference at low", "at base", "at high", "turns at"]
+    caption = (
+        f"{first.outcome.capitalize()}, {first.unit}: '{first.strategy}' minus '{first.versus}' across the central 95% "
+        "of each assumption that moves it, all else held"
+    )
+    return Table(caption, columns, rows, left=2)
 
 
 def of_parameters(comparison: Comparison) -> Iterator[Text | Table]:
@@ -68,14 +83,18 @@ def _values(name: str, sets: Sequence[Mapping[str, Parameter]]) -> str:
 
 
 def _number(parameter: Parameter, value: float) -> str:
+    if is_money(parameter.unit):
+        return f"{float(f'{value:.3g}'):,.10g} {parameter.unit}"
     text = UNITS[parameter.unit].format(float(f"{value:.3g}"))
     plain = parameter.unit in ("months", "number", "probability", "utility", "count", "positive number")
-    return text if plain or is_money(parameter.unit) else f"{text} {parameter.unit}"
+    return text if plain else f"{text} {parameter.unit}"
 
 
 def _interval(p: Parameter) -> str:
     if p.distribution is None or p.distribution.family == "fixed":
         return "held"
+    if is_money(p.unit):
+        return " to ".join(f"{float(f'{end:.3g}'):,.10g}" for end in (p.distribution.low, p.distribution.high))
     unit = UNITS[p.unit]
     return " to ".join(unit.format(float(f"{end:.3g}")) for end in (p.distribution.low, p.distribution.high))
 
