@@ -352,6 +352,8 @@ def problems(tmp_path: Path, text: str, **options: object) -> str:
         ("economics: {discount: {cost: 0.05}}", "unknown key 'cost'. Did you mean 'costs'?"),
         ("economics: {conversions: {CNY: 3.0}}", "conversions.CNY: given 'CNY': 3.0; accepted: money"),
         ("economics: {conversions: {CNY 2022: 0.0}}", "accepted: money and a number above 0"),
+        ("economics: {conversions: {USD 2021: 1.0}}", "is the money of the results; leave it out"),
+        ("economics: {currency: CNY, conversions: {USD 2021: 6.7}}", "given '12516 USD 2021', but results are in CNY"),
     ],
 )  # fmt: skip
 def test_wrong_money_is_refused(tmp_path: Path, text: str, expected: str):
@@ -427,3 +429,49 @@ def test_economics_is_checked_beside_what_else_is_wrong(tmp_path: Path):
     assert "run.seed" in told
     assert "but results are in USD 2021" in told
     assert "given 3 without currency and price year" in told
+
+
+def test_numbers_of_another_file_mean_nothing_in_other_money(tmp_path: Path):
+    base = tmp_path / "base.yaml"
+    base.write_text(
+        f"title: x\nextends: {ROOT}/scenarios/surgical-timing.yaml\n"
+        "economics: {thresholds: [5, 6], conversions: {CNY 2022: 0.149}}\n"
+    )
+    assert load_scenario(base, calibration=CALIBRATION).terms is not None
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("title: x\nextends: base.yaml\neconomics: {currency: EUR, conversions: {USD 2021: 0.9}}\n")
+    with pytest.raises(InputError, match="thresholds: are those of another file"):
+        load_scenario(mine, calibration=CALIBRATION)
+
+
+def test_an_item_in_the_place_of_another_is_used_only_where_that_is(tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        f"title: x\nextends: {ROOT}/scenarios/regimen-first.yaml\n"
+        "economics: {items: {TACE: {category: surgery, price: 1 USD 2021, per: cycle, every: 2 months}}}\n"
+    )
+    scenario = load_scenario(path, calibration=CALIBRATION, patients=300)
+    has = {s.name: any(i.name == "TACE" for i in rules_of(scenario, s)[0].items) for s in scenario.strategies}
+    gives = {s.name: "tace" in s.layers.regimen.given.split("+") for s in scenario.strategies}
+    assert has == gives
+    assert len(set(has.values())) == 2
+
+
+def test_a_price_turns_the_order_where_net_benefit_is_equal(tmp_path: Path):
+    """Not where its distribution would say: at a threshold a little above the ratio of two regimens."""
+    base = load("regimen-first.yaml", patients=1_000)
+    step = next(row for row in valued_of(base).tables.increments.rows if row.icer == row.icer)
+    left_out = [s.name for s in base.strategies if s.name not in (step.strategy, step.versus)]
+    path = tmp_path / "two.yaml"
+    path.write_text(
+        f"title: x\nextends: {ROOT}/scenarios/regimen-first.yaml\nwithout: {left_out}\n"
+        f"economics: {{thresholds: [{1.03 * step.icer!r}]}}\n"
+    )
+    compared = hcc_sim.run(load_scenario(path, calibration=CALIBRATION, patients=1_000))
+    turning = [t for t in compared.turnings_of_value if t.turns_at and t.parameter.unit == "USD 2021"]
+    assert len(turning) > 2
+    for t in turning[:4]:
+        overrides = {t.parameter.name: f"{t.turns_at!r} USD 2021"}
+        other = valued_of(load_scenario(path, calibration=CALIBRATION, patients=1_000, overrides=overrides))
+        best, worst = (other.strategies[n].net_benefit(1.03 * step.icer).value for n in (t.strategy, t.versus))
+        assert best - worst == pytest.approx(0.0, abs=1e-3 * max(map(abs, t.differences)))

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 from hcc_sim.analyses.strategies import Run, restricted_means
@@ -58,6 +59,9 @@ TIMING_ASSUMPTIONS = (
 )
 """On what the answer to the timing question may hang: parameters that moved it most when all were tried, and all that
 aggressiveness does."""
+
+HALVES = 30
+"""Of an interval, until a turning value is known."""
 
 PATIENTS = 10_000
 """Patients behind a turning value: enough to place it within the breadth of its prior, quick enough for every run."""
@@ -246,14 +250,36 @@ def _by_prices(run: Run, measure: _Measure, decided: Collection[str]) -> list[Tu
     found = []
     for name in (name for name in first if name in used):
         parameter, prior = first[name], first[name].distribution
-        if prior is None or not prior.low < parameter.value < prior.high:
+        if prior is None or not prior.low <= parameter.value <= prior.high or prior.low == prior.high:
             continue
         low, high = (
             _valued_again(run.quantities, _at_price(two, name, end), measure) for end in (prior.low, prior.high)
         )
         values = (prior.low, parameter.value, prior.high)
-        found.append(_turning(parameter, prior, measure, values, (low, measure.base, high)))
+        turning = _turning(parameter, prior, measure, values, (low, measure.base, high))
+        if turning.turns_at is not None:
+            turning = replace(turning, turns_at=_root(partial(_at_value, run.quantities, two, name, measure), turning))
+        found.append(turning)
     return found
+
+
+def _at_value(
+    quantities: Mapping[str, Quantities], scenario: Scenario, name: str, measure: _Measure, value: float
+) -> float:
+    return _valued_again(quantities, _at_price(scenario, name, value), measure)
+
+
+def _root(difference: Callable[[float], float], turning: Turning) -> float:
+    """Where a difference changes sign between the values of a turning: by halves, for whole vials make it jump."""
+    (low, base, high), (at_low, at_base, _) = turning.values, turning.differences
+    begin, end, at_begin = (low, base, at_low) if at_low * at_base <= 0.0 else (base, high, at_base)
+    for _ in range(HALVES):
+        middle = (begin + end) / 2.0
+        if (difference(middle) > 0.0) == (at_begin > 0.0):
+            begin = middle
+        else:
+            end = middle
+    return (begin + end) / 2.0
 
 
 def _at_price(scenario: Scenario, name: str, value: float) -> Scenario:

@@ -130,30 +130,30 @@ class Valuation:
         if len(names) == 1:
             one = self.strategies[names[0]]
             return f"'{names[0]}' costs {_money(one.cost())} {self.terms.money} and gives {_effect(one.qaly())} QALYs."
-        by_best: dict[str, list[float]] = {}
-        for threshold in self.terms.thresholds:
-            by_best.setdefault(self.best(threshold), []).append(threshold)
-        return " ".join(self._best_in_words(best, at) for best, at in by_best.items())
+        return " ".join(map(self._best_in_words, self.terms.thresholds))
 
-    def _best_in_words(self, best: str, thresholds: Sequence[float]) -> str:
-        """The best at some thresholds, beside the worst at the last of them."""
-        threshold = thresholds[-1]
+    def _best_in_words(self, threshold: float) -> str:
+        """The best at a threshold beside the worst; at the last of all thresholds what costs and QALYs differ by."""
         benefits = {name: one.net_benefit(threshold) for name, one in self.strategies.items()}
+        best = self.best(threshold)
         worst = min(benefits, key=lambda name: benefits[name].value)
-        at = f"At {' and '.join(f'{one:,.0f}' for one in thresholds)} {self.terms.money} a QALY"
-        if benefits[best].value == benefits[worst].value:
+        at, gap = f"At {threshold:,.0f} {self.terms.money} a QALY", benefits[best] - benefits[worst]
+        if gap.value == 0.0:
             return f"{at} no strategy is better than another."
-        one, other = self.strategies[best], self.strategies[worst]
-        equal = [
-            f"'{name}'"
-            for name, benefit in benefits.items()
-            if name not in (best, worst) and not _told_apart(benefits[best] - benefit)
-        ]
+        if not _told_apart(gap):
+            return (
+                f"{at} no strategy can be told apart: '{best}' has a net benefit {_money(gap)} above that of '{worst}'."
+            )
+        others = (name for name in benefits if name not in (best, worst))
+        equal = [f"'{name}'" for name in others if not _told_apart(benefits[best] - benefits[name])]
         apart = f"; not told apart from it: {', '.join(equal)}" if equal else ""
+        text = f"{at} '{best}' has the highest net benefit, {_money(gap)} more than '{worst}', the lowest{apart}"
+        if threshold != self.terms.thresholds[-1]:
+            return f"{text}."
+        one, other = self.strategies[best], self.strategies[worst]
         return (
-            f"{at} '{best}' has the highest net benefit, {_money(benefits[best] - benefits[worst])} more than "
-            f"'{worst}', the lowest: it costs {_more_or_less(one.cost() - other.cost(), _money)} and gives "
-            f"{_more_or_less(one.qaly() - other.qaly(), _effect)} QALYs{apart}."
+            f"{text}: it costs {_more_or_less(one.cost() - other.cost(), _money)} and gives "
+            f"{_more_or_less(one.qaly() - other.qaly(), _effect)} QALYs than '{worst}'."
         )
 
     @cached_property

@@ -38,7 +38,7 @@ def hcc_rules(given: Given, values: Mapping[str, float], own: Sequence[Item] = (
     """All that is counted under a strategy, and notes on what had to be taken for another.
 
     `values` are those of its parameters: what nobody can get under them has no item.  `own` items come beside the
-    others, or in the place of those of the same name.
+    others; of a name that the pathway's own items have, in its place, and only where it is used.
     """
     notes: list[str] = []
 
@@ -66,8 +66,17 @@ def hcc_rules(given: Given, values: Mapping[str, float], own: Sequence[Item] = (
             _while_given(t, f"neoadjuvant {t.name}", ("neoadjuvant therapy",), {}) for t in named(before, "Neoadjuvant")
         ]
     usual = (*items, *SURGERY, *COMPLICATIONS, *MONITORING, *AFTERWARDS_CARE)
-    named_items = {item.name: item for item in (*usual, *own)}
+    names = {item.name for item in usual}
+    new = [item for item in own if item.name in names or not _is_usual(item.name)]
+    named_items = {item.name: item for item in (*usual, *new)}
     return Rules(tuple(named_items.values()), HEALTH, LOSSES, AGEING), tuple(dict.fromkeys(notes))
+
+
+def _is_usual(name: str) -> bool:
+    """Whether the pathway's own items have this name under some regimen."""
+    stem = name.removeprefix(AFTERWARDS).removeprefix(BEFORE).removesuffix(" after surgery").partition(" (")[0]
+    of_regimens = {treatment.name for part in PARTS.values() for treatment in part}
+    return stem in of_regimens or name in {i.name for i in (*SURGERY, *COMPLICATIONS, *MONITORING, *AFTERWARDS_CARE)}
 
 
 def uses() -> dict[str, tuple[str, ...]]:
@@ -89,7 +98,7 @@ def _of_conversion(treatment: Treatment, *, by_session: bool) -> list[Item]:
         return [PerEvent(name=t.name, category=t.category, price=t.price, amount=t.amount, ended_by=CYCLES)]
     found = [_while_given(t, t.name, ON_THERAPY, first)]
     if not t.session and t.most == float("inf"):
-        goes_on = {"on adjuvant": True, "regimen goes on": True}
+        goes_on = {"on adjuvant": True, "regimen goes on": True, "switched": False}
         found.append(_while_given(t, f"{t.name} after surgery", AFTER_SURGERY, goes_on))
     return found
 
@@ -178,6 +187,7 @@ MONITORING: tuple[Item, ...] = (
                 **_LATER_YEARS)
         for test, p in _TESTS.items()
     ),
+    PerEvent(name="CT to confirm an alarm", category="monitoring", price="ct.price", entering=("confirmation",)),
     PerEvent(name="necrosis test", category="monitoring", price="necrosis_test.price", entering=("necrosis test",)),
 )  # fmt: skip
 
@@ -197,6 +207,14 @@ AFTERWARDS_CARE: tuple[Item, ...] = (
         price="later_line.price_per_cycle",
         states=ON_THERAPY,
         shown={"off drugs": False, "switched": True},
+        interval_months="later_line.cycle_interval",
+    ),
+    PerCycle(
+        name="second regimen after surgery",
+        category="later lines",
+        price="later_line.price_per_cycle",
+        states=AFTER_SURGERY,
+        shown={"on adjuvant": True, "regimen goes on": True, "switched": True},
         interval_months="later_line.cycle_interval",
     ),
     PerMonth(

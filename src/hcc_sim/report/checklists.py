@@ -98,7 +98,9 @@ def cheers(comparison: Comparison) -> tuple[Item, ...]:
         Item(
             "20",
             "Characterising uncertainty",
-            f"{ONLY_MONTE_CARLO} Each assumption that may turn the answer was moved across its central 95%.",
+            f"{ONLY_MONTE_CARLO} Assumptions on which timing "
+            "hangs, prices, doses and utilities were moved across their central 95% one by one; how often and how long "
+            "items count was not.",
         ),
         Item("21", "Approach to engagement with patients and others affected by the study", "", "How, if at all."),
         Item(

@@ -158,6 +158,9 @@ def _limits(comparison: Comparison) -> Iterator[Text | Listed]:
     of_value = (
         "Costs and QALYs are those of all who start therapy: where strategies differ only after conversion, "
         "those who do not convert add the same to each.",
+        "Drugs are paid for as long as a strategy gives them (therapy.duration, watching.therapy_duration): what "
+        "watching costs is mostly that.",
+        "What an item's interval or duration does to costs is not among what was moved.",
         "Utilities of advanced disease are copied from paper to paper; after resection none was found for the setting.",
     )
     notes = [note for note in comparison.notes() if "groups are empty" not in note]

@@ -49,7 +49,7 @@ def _turned(turnings: Sequence[Turning]) -> Table:
     columns = ["assumption", "kind", "low", "base", "high", "difference at low", "at base", "at high", "turns at"]
     caption = (
         f"{first.outcome.capitalize()}, {first.unit}: '{first.strategy}' minus '{first.versus}' across the central 95% "
-        "of each assumption that moves it, all else held"
+        "of each assumption that moves it, what was fitted being taken given it"
     )
     return Table(caption, columns, rows, left=2)
 

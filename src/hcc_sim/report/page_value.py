@@ -83,7 +83,9 @@ def _increments(comparison: Comparison) -> Table:
     for step in comparison.valuation.tables.increments.rows:
         icer = step.status
         if not math.isnan(step.icer):
-            icer = f"{step.icer:,.0f}"
+            told_apart = abs(step.incremental_qalys) > STANDARD_ERRORS * step.incremental_qalys_mc_se
+            error = f" ± {STANDARD_ERRORS * step.icer_mc_se:,.0f}"
+            icer = f"{step.icer:,.0f}{error}" if told_apart else "QALYs not told apart"
         more = [
             "" if math.isnan(value) else f"{value:,.{places}f} ± {STANDARD_ERRORS * error:,.{places}f}"
             for value, error, places in (
@@ -105,8 +107,10 @@ def _beyond(comparison: Comparison) -> Table:
         for row in comparison.valuation.tables.beyond.rows
         if row.versus == first
     ]  # fmt: skip
-    columns = ["", "years", "QALYs gained", "of these later", "share"]
-    return Table("How much of the difference in QALYs lies beyond what trials have followed", columns, rows)
+    columns = ["", "years", "difference in QALYs", "of it later", "share"]
+    return Table(
+        "How much of the difference in QALYs lies past 5 and 10 years, where few have been followed", columns, rows
+    )
 
 
 def _money(told: Estimate) -> str:

@@ -31,7 +31,7 @@ def tornado_figure(turnings: Sequence[Turning], title: str, unit: str, scale: fl
     height = HEAD_INCHES + BAR_INCHES * len(shown) + FOOT_INCHES
     figure = Figure(figsize=(WIDTH_INCHES, height))
     first = shown[0]
-    about = f"'{first.strategy}' minus '{first.versus}' across the central 95% of each assumption, all else held"
+    about = f"'{first.strategy}' minus '{first.versus}' across the central 95% of each, what was fitted taken given it"
     head(figure, title, about, height)
     axes = figure.add_axes((0.36, FOOT_INCHES / height, 0.56, BAR_INCHES * len(shown) / height))
     base = scale * first.differences[1]

@@ -147,14 +147,14 @@ def plane_figure(comparison: Comparison) -> tuple[Figure, pd.DataFrame]:
     figure.legend(
         handles=lines, loc="upper left", bbox_to_anchor=(0.73, 0.83), frameon=False, fontsize=8.5, labelspacing=0.8
     )
-    note = "Bars: ±1.96 Monte-Carlo standard errors of each strategy; differences between strategies are far surer."
+    note = "Bars: ±1.96 Monte-Carlo standard errors; those of differences are in contrasts.csv."
     figure.text(0.1, 0.02, note, fontsize=7.5, color="#666666")
     columns = ["strategy", "qalys", "qalys_mc_se", "cost", "cost_mc_se", "status", "icer", "currency"]
     return figure, pd.DataFrame(steps)[columns]
 
 
 def _stands(status: str, icer: float) -> str:
-    return f"{icer:,.0f} a QALY" if icer == icer else status
+    return f"on the frontier, {icer:,.0f} a QALY" if icer == icer else status
 
 
 def _thresholds(axes: Axes, valuation: Valuation, qalys: float, cost: float) -> None:

@@ -35,6 +35,10 @@ class Chain:
                     self._problem_in(depth, keys, message)
                     return
 
+    def depth_of(self, keys: Keys) -> int:
+        """How many files above have nothing at these keys; all of them, if none has."""
+        return next((depth for depth, one in enumerate(self.documents) if one.has(keys)), len(self.documents))
+
     def _problem_in(self, depth: int, keys: Keys, message: str) -> None:
         document = self.documents[depth]
         extends = f" ({self._files(depth + 1)})" if depth else ""

@@ -36,6 +36,7 @@ def terms_of(file: ScenarioFile | None, chain: Chain, calibration: Calibration) 
         return None
     before = len(chain.problems.found)
     _check_conversions(given, chain)
+    _check_inherited(given, chain)
     terms = Terms(
         given.currency,
         given.price_year,
@@ -68,11 +69,23 @@ def _section(file: ScenarioFile | None, chain: Chain) -> Economics | None:
 
 def _check_conversions(given: Economics, chain: Chain) -> None:
     for name, factor in given.conversions.items():
-        if not is_money(name) or not 0.0 < factor < math.inf:
+        if name == f"{given.currency} {given.price_year}":
+            chain.problem((SECTION, "conversions", name), "is the money of the results; leave it out")
+        elif not is_money(name) or not 0.0 < factor < math.inf:
             told = (
                 f"given {shown(name)}: {shown(factor)}; accepted: money and a number above 0, such as 'CNY 2022: 0.149'"
             )
             chain.problem((SECTION, "conversions", name), told)
+
+
+def _check_inherited(given: Economics, chain: Chain) -> None:
+    """Numbers of a file below, written for its own money, mean nothing in that of a file above."""
+    money_of = min(chain.depth_of((SECTION, key)) for key in ("currency", "price_year"))
+    bare = any(not isinstance(threshold, str) for threshold in given.thresholds)
+    for key, numbers in (("thresholds", bare), ("conversions", bool(given.conversions))):
+        if numbers and chain.depth_of((SECTION, key)) > money_of:
+            money = f"{given.currency} {given.price_year}"
+            chain.problem((SECTION, key), f"are those of another file, written for its money; say them anew in {money}")
 
 
 def _thresholds(given: Economics, chain: Chain) -> tuple[float, ...]:
