@@ -455,6 +455,11 @@ def test_an_item_in_the_place_of_another_is_used_only_where_that_is(tmp_path: Pa
     gives = {s.name: "tace" in s.layers.regimen.given.split("+") for s in scenario.strategies}
     assert has == gives
     assert len(set(has.values())) == 2
+    told = {
+        s.name: any("'TACE' stands for an item" in note for note in rules_of(scenario, s)[1])
+        for s in scenario.strategies
+    }
+    assert told == {name: not given for name, given in gives.items()}
 
 
 def test_a_price_turns_the_order_where_net_benefit_is_equal(tmp_path: Path):
@@ -475,3 +480,18 @@ def test_a_price_turns_the_order_where_net_benefit_is_equal(tmp_path: Path):
         other = valued_of(load_scenario(path, calibration=CALIBRATION, patients=1_000, overrides=overrides))
         best, worst = (other.strategies[n].net_benefit(1.03 * step.icer).value for n in (t.strategy, t.versus))
         assert best - worst == pytest.approx(0.0, abs=1e-3 * max(map(abs, t.differences)))
+
+
+def test_a_price_that_is_asked_to_be_turned_is_turned_once_and_moves_no_survival(tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        f"title: x\nextends: {ROOT}/scenarios/surgical-timing.yaml\n"
+        "turn: [hepatectomy.price, later_line.duration, surgery.effect]\n"
+    )
+    compared = hcc_sim.run(load_scenario(path, calibration=CALIBRATION, patients=1_000))
+    assert {t.parameter.name for t in compared.turnings} == {"surgery.effect", "aggressiveness"}
+    names = [t.parameter.name for t in compared.turnings_of_value]
+    assert len(names) == len(set(names))
+    assert {"hepatectomy.price", "later_line.duration", "surgery.effect"} <= set(names)
+    (lines,) = (t for t in compared.turnings_of_value if t.parameter.name == "later_line.duration")
+    assert lines.span > 0.0, "counted anew"

@@ -161,7 +161,8 @@ def turning_points(run: Run, population: str, threads: int | None = None) -> tup
     of_few = [one.base for one in measures] if everybody else differences(few, threads)
     decided = {name for strategy in scenario.strategies for name in strategy.given}
     first = few.strategies[0].parameters
-    varied = _varied(first, decided, scenario.turn)
+    by_prices = {name for one in run.quantities.values() for name in one.rules.revalued_by}
+    varied = [(p, prior) for p, prior in _varied(first, decided, scenario.turn) if p.name not in by_prices]
     ends = [_with(few, parameter, end) for parameter, prior in varied for end in (prior.low, prior.high)]
     # A thread runs one end after another: what one does in Python hides behind what another simulates.
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
@@ -169,6 +170,8 @@ def turning_points(run: Run, population: str, threads: int | None = None) -> tup
     found = []
     for place, (measure, from_few) in enumerate(zip(measures, of_few, strict=True)):
         for (parameter, prior), lows, highs in zip(varied, turned[::2], turned[1::2], strict=True):
+            if parameter.economic and measure.outcome == SURVIVAL:
+                continue  # it moves nobody
             low, high = lows[place], highs[place]
             if low is not None and high is not None and from_few is not None:
                 values = (prior.low, parameter.value, prior.high)
@@ -244,8 +247,7 @@ def _by_prices(run: Run, measure: _Measure, decided: Collection[str]) -> list[Tu
     """
     pair = (measure.strategy, measure.versus)
     two = replace(run.scenario, strategies=tuple(s for s in run.scenario.strategies if s.name in pair))
-    counted = {name for one in run.quantities.values() for name in one.rules.counted_by}
-    used = {name for one in run.quantities.values() for name in one.rules.valued_by} - counted - set(decided)
+    used = {name for one in run.quantities.values() for name in one.rules.revalued_by} - set(decided)
     first = two.strategies[0].parameters
     found = []
     for name in (name for name in first if name in used):
@@ -257,7 +259,7 @@ def _by_prices(run: Run, measure: _Measure, decided: Collection[str]) -> list[Tu
         )
         values = (prior.low, parameter.value, prior.high)
         turning = _turning(parameter, prior, measure, values, (low, measure.base, high))
-        if turning.turns_at is not None:
+        if turning.turns_at is not None and 0.0 not in turning.differences:
             turning = replace(turning, turns_at=_root(partial(_at_value, run.quantities, two, name, measure), turning))
         found.append(turning)
     return found

@@ -68,6 +68,8 @@ def hcc_rules(given: Given, values: Mapping[str, float], own: Sequence[Item] = (
     usual = (*items, *SURGERY, *COMPLICATIONS, *MONITORING, *AFTERWARDS_CARE)
     names = {item.name for item in usual}
     new = [item for item in own if item.name in names or not _is_usual(item.name)]
+    unused = [f"'{item.name}'" for item in own if item not in new]
+    notes += [f"{name} stands for an item of the pathway's own that is not used, and is not counted" for name in unused]
     named_items = {item.name: item for item in (*usual, *new)}
     return Rules(tuple(named_items.values()), HEALTH, LOSSES, AGEING), tuple(dict.fromkeys(notes))
 

@@ -144,6 +144,11 @@ class Rules:
         ones = (*self.items, *self.health, *self.decrements, self)
         return frozenset(name for one in ones for name in _named(one, _VALUES))
 
+    @property
+    def revalued_by(self) -> frozenset[str]:
+        """Names of parameters that can change without counting anew."""
+        return self.valued_by - self.counted_by
+
     def uses(self) -> dict[str, tuple[str, ...]]:
         """Parameter -> names of what uses it, in order."""
         found: dict[str, dict[str, None]] = {}
