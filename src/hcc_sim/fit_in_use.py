@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,13 +21,20 @@ from hcc_sim.parameters import Calibration, Distribution, Parameter, Parameters,
 from hcc_sim.quantiles import score_of, value_of
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from hcc_sim.pathway.model import Pathway
 
 VERSION = 1
 """Raised when the meaning of the engine or of a target changes: fits of another version are stale."""
 
 FOLDER, SUMMARY, PRIORS, FIGURES = "fitted", "fit.json", "priors.yaml", "figures"
+DRAWS = "draws.parquet"
 SEAL = "seal"
+IDENTITY = ("hash", "of_draws")
+"""What all files of a fit carry: what it was made from, and the hash of its draws."""
+
 FILES = (PRIORS, "bridges.yaml", "vocabulary.yaml")
 """Beside the figures, files of which every byte counts for the fit."""
 RENEW = "hcc-sim calibrate"
@@ -98,6 +105,7 @@ class FitInUse:
     covariance: Mapping[str, Mapping[str, float]]
     regimens: Mapping[str, Known]
     summary: Mapping[str, Any]
+    _regressions: dict[tuple[str, ...], tuple[list[str], Any]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def arms(self) -> dict[str, None]:
@@ -124,25 +132,59 @@ class FitInUse:
         found = self.quantities.get(f"{owner}: {parameter}")
         return found is not None and (priors_too or not found.unsure)
 
-    def shifts(self, beliefs: Mapping[str, float]) -> dict[str, float]:
+    def shifts(self, beliefs: Mapping[str, float], z: Mapping[str, float] | None = None) -> dict[str, float]:
         """Quantity -> by how much its z moves, given these values of common parameters.
 
         E[z_q | z_b] - E[z_q] = C_qb C_bb^-1 (z_b - E[z_b]); a belief outside the draws counts as the nearest of them.
+        Of a draw, `z` (which holds the beliefs at least), the same takes what the draw has for the beliefs away and
+        puts their values in its place: z_q + C_qb C_bb^-1 (value_b - z_b).
         """
-        names = [name for name in beliefs if name in self.covariance]
+        names = tuple(name for name in beliefs if name in self.covariance)
         if not names:
             return {}
         import numpy as np  # most starts hold no belief
 
-        known = [self.quantities[name] for name in names]
-        off = [min(max(one.score(beliefs[one.name]), one.z_least), one.z_most) - one.z for one in known]
-        between = np.array([[self.covariance[a].get(b, 0.0) for b in names] for a in names])
-        weights = np.linalg.solve(between, np.array(off))
-        moved: dict[str, float] = {}
-        for name, weight in zip(names, weights, strict=True):
-            for other, covariance in self.covariance[name].items():
-                moved[other] = moved.get(other, 0.0) + float(weight) * covariance
-        return {other: shift for other, shift in moved.items() if other not in beliefs}
+        others, weights = self._regression(names)
+        off = [self.score_within(name, beliefs[name]) - (self.quantities[name].z if z is None else z[name])
+               for name in names]  # fmt: skip
+        moved = (weights * np.array(off)).sum(axis=1)  # no matrix product: its last bits differ between machines
+        return {other: shift for other, shift in zip(others, moved.tolist(), strict=True) if other not in beliefs}
+
+    def score_within(self, name: str, value: float) -> float:
+        """The z of a value, or the nearest z that a draw has."""
+        one = self.quantities[name]
+        return min(max(one.score(value), one.z_least), one.z_most)
+
+    def _regression(self, names: tuple[str, ...]) -> tuple[list[str], Any]:
+        """Quantities that these parameters tell of, and (quantities, names) by how much: C_qb C_bb^-1."""
+        import numpy as np
+
+        if names not in self._regressions:
+            between = np.array([[self.covariance[a].get(b, 0.0) for b in names] for a in names])
+            others = list(dict.fromkeys(other for name in names for other in self.covariance[name]))
+            across = np.array([[self.covariance[name].get(other, 0.0) for name in names] for other in others])
+            self._regressions[names] = others, np.linalg.solve(between, across.T).T
+        return self._regressions[names]
+
+    def rows(self, names: Sequence[str], calibration: Calibration) -> NDArray[np.float64]:
+        """(draws, names) z of quantities in the joint draws.
+
+        Raises:
+            InputError: there are no draws, or they belong to another fit.
+        """
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            table = pq.read_table(self.folder / DRAWS)
+        except (OSError, pa.ArrowException) as error:
+            refuse(self.folder, f"has no draws that can be read ({str(error).splitlines()[0]})", calibration)
+        told = {key: (table.schema.metadata or {}).get(key.encode(), b"").decode() for key in IDENTITY}
+        if told != {key: self.summary[key] for key in IDENTITY}:
+            refuse(self.folder, "holds draws of another fit", calibration)
+        columns = [list(map(self.quantities[name].score, table[name].to_pylist())) for name in names]
+        return np.column_stack(columns)
 
     def outside(self, beliefs: Mapping[str, float]) -> tuple[str, ...]:
         """Names of the beliefs that lie outside the draws: the fit says nothing of such a world."""

@@ -5,7 +5,6 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal
 
 from .errors import InputError, MachineError, Problem, Problems, nearest
@@ -269,14 +268,13 @@ def load_calibration(folder: Path | str | None = None) -> Calibration:
     incomplete = {item.name for item in (*items, *economic)} - set(read)  # told already, not again where they are set
 
     def read_sets(items: Item, layer: str) -> Mapping[str, NamedSet]:
-        sets = {i.name: _read_set(i, f"{layer} {i.name}", defaults, known, incomplete) for i in items.items()}
-        return MappingProxyType(sets)
+        return {i.name: _read_set(i, f"{layer} {i.name}", defaults, known, incomplete) for i in items.items()}
 
     calibration = Calibration(
         parameters=defaults,
         populations=read_sets(populations, "preset"),
         regimens=read_sets(regimens, "regimen"),
-        sources=MappingProxyType(known),
+        sources=known,
         life_table=_read_life_table(life_table, known),
         folder=folder,
         sha256=sha256_of(document.content for document in documents.values()),
@@ -398,8 +396,8 @@ def _read_set(
         description=item.text("description"),
         sources=sources,
         borrowed=item.texts("borrowed"),
-        entries=MappingProxyType(entries),
-        fitted=MappingProxyType(_read_fitted_arms(item, defaults, entries) if "fitted" in item.data else {}),
+        entries=entries,
+        fitted=_read_fitted_arms(item, defaults, entries) if "fitted" in item.data else {},
         given=item.text("given"),
     )
 

@@ -56,6 +56,47 @@ def simulate_strategies(
     return run.tallies
 
 
+class Arm:
+    """One strategy as it is simulated: its program, and what was counted so far.
+
+    `quantities` are what costs and QALYs are made of, by subgroup, `EVERYBODY` for all; empty where nothing is valued.
+    """
+
+    def __init__(
+        self, scenario: Scenario, program: Program, asked: Definitions, quantities: Mapping[str, Quantities]
+    ) -> None:
+        told_apart = {p.subgroup for p in asked.populations} | set(quantities)
+        self._scenario = scenario
+        self._subgroups = [subgroup for subgroup in scenario.subgroups if subgroup.name in told_apart]
+        self.program = program
+        self.tally = Tally(asked, program.state_names, program.exit_names, scenario.horizon_months)
+        self.quantities = quantities
+
+    def parts(self, first: int, patients: int, chunk: int = CHUNK, threads: int | None = None) -> Iterator[Chunk]:
+        """Simulate patients `first` to `patients - 1`, each chunk counted before it is handed on."""
+        for part in chunks_of(self._scenario, self.program, patients, first=first, chunk=chunk, threads=threads):
+            members = self._memberships(part)
+            self.tally.add(part.stays, part.first_patient, part.patients, members)
+            for name, quantities in self.quantities.items():
+                quantities.add(part.stays, part.first_patient, part.patients, members.get(name))
+            yield part
+
+    def _memberships(self, part: Chunk) -> dict[str, NDArray[np.bool_]]:
+        """Who of a chunk belongs to each subgroup, by what is true at the start under the strategy's own values."""
+        if not self._subgroups:
+            return {}
+        patients, names = self._scenario.patients, list({one.attribute: None for one in self._subgroups})
+        values = starting_attributes(
+            self.program,
+            names,
+            seed=self._scenario.seed,
+            patients=part.patients,
+            first_patient=part.first_patient,
+            attributes=None if patients is None else patients.frame(part.first_patient, part.patients),
+        )
+        return {subgroup.name: subgroup.holds(values[names.index(subgroup.attribute)]) for subgroup in self._subgroups}
+
+
 class Run:
     """A run of all strategies that can go on: `tallies` by strategy, of the same first patients.
 
@@ -75,17 +116,27 @@ class Run:
         value: bool = False,
     ) -> None:
         asked = asked_by(scenario) if definitions is None else definitions
-        told_apart = {population.subgroup for population in asked.populations}
-        self._subgroups = [subgroup for subgroup in scenario.subgroups if subgroup.name in told_apart]
         self.scenario = scenario
         self.patients = 0
-        self._programs = programs(scenario)
         self._threads, self._chunk, self._keep, self._progress = threads, chunk, keep, progress
-        self.tallies = {
-            name: Tally(asked, program.state_names, program.exit_names, scenario.horizon_months)
-            for name, program in self._programs.items()
-        }
-        self.quantities = _quantities(scenario, self._programs) if value else {}
+        compiled, valued = programs(scenario), value and scenario.terms is not None
+        self._arms: dict[str, Arm] = {}
+        for strategy in scenario.strategies:
+            program = compiled[strategy.name]
+            counted = {}
+            if valued:
+                counted = {EVERYBODY: nothing_counted(scenario, strategy, program, strategy.parameters.values_only())}
+            self._arms[strategy.name] = Arm(scenario, program, asked, counted)
+
+    @property
+    def tallies(self) -> dict[str, Tally]:
+        """By strategy."""
+        return {name: arm.tally for name, arm in self._arms.items()}
+
+    @property
+    def quantities(self) -> dict[str, Quantities]:
+        """By strategy; none where nothing is valued."""
+        return {name: arm.quantities[EVERYBODY] for name, arm in self._arms.items() if arm.quantities}
 
     def up_to(self, patients: int) -> None:
         """Simulate all strategies up to so many patients; a run that goes on must have a multiple of 1,000 so far.
@@ -95,35 +146,13 @@ class Run:
         """
         if patients < self.patients:
             raise ValueError(f"a run of {self.patients:,} patients cannot go back to {patients:,}")
-        for name, program in self._programs.items():
-            further = chunks_of(
-                self.scenario, program, patients, first=self.patients, chunk=self._chunk, threads=self._threads
-            )
-            for part in further:
-                members = self._memberships(program, part)
-                self.tallies[name].add(part.stays, part.first_patient, part.patients, members)
-                if name in self.quantities:
-                    self.quantities[name].add(part.stays, part.first_patient, part.patients)
+        for name, arm in self._arms.items():
+            for part in arm.parts(self.patients, patients, self._chunk, self._threads):
                 if self._keep is not None:
-                    self._keep(name, program, part.stays)
+                    self._keep(name, arm.program, part.stays)
                 if self._progress is not None:
                     self._progress(part.patients)
         self.patients = patients
-
-    def _memberships(self, program: Program, part: Chunk) -> dict[str, NDArray[np.bool_]]:
-        """Who of a chunk belongs to each subgroup, by what is true at the start under the strategy's own values."""
-        if not self._subgroups:
-            return {}
-        patients, names = self.scenario.patients, list({subgroup.attribute: None for subgroup in self._subgroups})
-        values = starting_attributes(
-            program,
-            names,
-            seed=self.scenario.seed,
-            patients=part.patients,
-            first_patient=part.first_patient,
-            attributes=None if patients is None else patients.frame(part.first_patient, part.patients),
-        )
-        return {subgroup.name: subgroup.holds(values[names.index(subgroup.attribute)]) for subgroup in self._subgroups}
 
 
 def asked_by(scenario: Scenario) -> Definitions:
@@ -133,33 +162,42 @@ def asked_by(scenario: Scenario) -> Definitions:
     return with_subgroups(asked, names) if names else asked
 
 
-def rules_of(scenario: Scenario, strategy: Strategy) -> tuple[Rules, tuple[str, ...]]:
-    """What is counted under a strategy of a scenario with terms, and notes on what had to be taken for another."""
+def rules_of(
+    scenario: Scenario, strategy: Strategy, values: Mapping[str, float] | None = None
+) -> tuple[Rules, tuple[str, ...]]:
+    """What is counted under a strategy of a scenario with terms, and notes on what had to be taken for another.
+
+    With the strategy's own values of parameters, or with others.
+    """
     assert scenario.terms is not None
     around = strategy.around_surgery
     given = Given(strategy.layers.regimen.given, around.get("adjuvant", ""), around.get("neoadjuvant", ""))
-    return hcc_rules(given, strategy.parameters.values_only(), scenario.terms.items)
+    return hcc_rules(given, strategy.parameters.values_only() if values is None else values, scenario.terms.items)
 
 
-def _quantities(scenario: Scenario, compiled: Mapping[str, Program]) -> dict[str, Quantities]:
-    """Nothing counted yet, for each strategy; none where the scenario has no terms."""
-    if scenario.terms is None:
-        return {}
-    found = {}
-    for strategy in scenario.strategies:
-        program, values = compiled[strategy.name], strategy.parameters.values_only()
-        found[strategy.name] = Quantities(
-            rules_of(scenario, strategy)[0],
-            values,
-            state_names=program.state_names,
-            exit_names=program.exit_names,
-            shown_names=program.pathway.shown,
-            staying=program.pathway.staying(),
-            horizon_months=scenario.horizon_months,
-            discount_costs=scenario.terms.discount_costs,
-            discount_effects=scenario.terms.discount_effects,
-        )
-    return found
+def nothing_counted(
+    scenario: Scenario,
+    strategy: Strategy,
+    program: Program,
+    values: Mapping[str, float],
+    like: Quantities | None = None,
+) -> Quantities:
+    """Nothing counted yet, of a strategy of a scenario with terms; quicker `like` another of the same rules."""
+    assert scenario.terms is not None
+    rules = rules_of(scenario, strategy, values)[0]
+    if like is not None and like.rules == rules:
+        return like.anew(values)
+    return Quantities(
+        rules,
+        values,
+        state_names=program.state_names,
+        exit_names=program.exit_names,
+        shown_names=program.pathway.shown,
+        staying=program.pathway.staying(),
+        horizon_months=scenario.horizon_months,
+        discount_costs=scenario.terms.discount_costs,
+        discount_effects=scenario.terms.discount_effects,
+    )
 
 
 def chunks_of(

@@ -16,13 +16,13 @@ from hcc_sim.calibration.fit import Fit
 from hcc_sim.calibration.left_out import LeftOutRatio
 from hcc_sim.calibration.only_in_network import Solved
 from hcc_sim.files import written_together
-from hcc_sim.fit_in_use import SUMMARY, VERSION, hash_of, hash_of_files, refuse, sealed
+from hcc_sim.fit_in_use import DRAWS, IDENTITY, SUMMARY, VERSION, hash_of, hash_of_files, refuse, sealed
 from hcc_sim.parameters import Calibration
 from hcc_sim.scenario import hcc_pathway_of
 
 Floats = NDArray[np.float64]
 
-DRAWS, UNKNOWNS = "draws.parquet", "unknowns.parquet"
+UNKNOWNS = "unknowns.parquet"
 FILES = (DRAWS, UNKNOWNS, SUMMARY)
 KEYS = (
     "hash",
@@ -38,8 +38,6 @@ KEYS = (
     "left_out",
     "effective_parameters",
 )
-IDENTITY = ("hash", "of_draws")
-"""What all files of a fit carry: what it was made from, and the hash of its draws."""
 
 
 @dataclass(frozen=True)

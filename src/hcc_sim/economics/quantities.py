@@ -8,7 +8,8 @@ that no chunking changes a bit.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from copy import copy
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +84,19 @@ class Quantities:
         self.horizon_months = float(horizon_months)
         self.rate_of_costs, self.rate_of_effects = check_rate(discount_costs), check_rate(discount_effects)
         self.until_months = (*sorted(t for t in split_months if 0.0 < t < horizon_months), self.horizon_months)
+        asked = {name for one in (*rules.items, *rules.health) for name in getattr(one, "shown", {})}
+        self._names = _Names(state_names, exit_names, shown_names, asked, staying)
+        self._profile, self._of_profile, self._health = self._profiles()
+        events = [item for item in rules.items if isinstance(item, PerEvent)]
+        self._ends = {one.name: self._names.ends(one.entering, one.ended_by) for one in events}
+        self._ends_of_losses = {one.name: self._names.ends(one.entering, one.ended_by) for one in rules.decrements}
+        ends = (*self._ends.values(), *self._ends_of_losses.values(), self._names.ends((), ()))
+        self._any_end = tuple(np.any([end[part] for end in ends], axis=0) for part in (0, 1))
+        self._begin(values)
+
+    def _begin(self, values: Mapping[str, float]) -> None:
+        """Nothing counted yet, with these values of what rules count by."""
+        rules = self.rules
         self.members = np.zeros(GROUPS, np.int64)
         self.used = {item.name: np.zeros((2, GROUPS)) for item in rules.items}
         shape = (2, len(self.until_months), GROUPS)
@@ -90,8 +104,6 @@ class Quantities:
         self.lost = {decrement.name: np.zeros(shape) for decrement in rules.decrements}
         ages = number(rules.lost_share_per_year, values) > 0.0
         self.aged = {health.name: np.zeros(shape) for health in rules.health} if ages else {}
-        asked = {name for one in (*rules.items, *rules.health) for name in getattr(one, "shown", {})}
-        self._names = _Names(state_names, exit_names, shown_names, asked, staying)
         self._next_patient: int | None = None
         self._numbers = {
             (one.name, what): _positive(one.name, what, number(getattr(one, what), values))
@@ -99,12 +111,6 @@ class Quantities:
             for what in _NUMBERS
             if hasattr(one, what)
         }
-        self._profile, self._of_profile, self._health = self._profiles()
-        events = [item for item in rules.items if isinstance(item, PerEvent)]
-        self._ends = {one.name: self._names.ends(one.entering, one.ended_by) for one in events}
-        self._ends_of_losses = {one.name: self._names.ends(one.entering, one.ended_by) for one in rules.decrements}
-        ends = (*self._ends.values(), *self._ends_of_losses.values(), self._names.ends((), ()))
-        self._any_end = tuple(np.any([end[part] for end in ends], axis=0) for part in (0, 1))
         alike: dict[object, list[PerCycle]] = {}
         for item in rules.items:
             if isinstance(item, PerCycle):
@@ -113,10 +119,21 @@ class Quantities:
                 alike.setdefault((item.states, shown, item.each_entry, numbers), []).append(item)
         self._alike = tuple(alike.values())
 
-    def add(self, stays: Stays, first_patient: int, patients: int) -> None:
+    def anew(self, values: Mapping[str, float]) -> Quantities:
+        """The same with nothing counted, for other values of what rules count by."""
+        fresh = copy(self)
+        fresh._begin(values)
+        return fresh
+
+    def counts_by(self) -> Hashable:
+        """Equal where the same stays give the same counts under the same rules."""
+        return (bool(self.aged), *self._numbers.values())
+
+    def add(self, stays: Stays, first_patient: int, patients: int, members: Bools | None = None) -> None:
         """Count the stays of `patients` patients from `first_patient` on: all of theirs, in order.
 
-        Chunks come in order without gaps, each beginning at a multiple of 1,000.
+        Chunks come in order without gaps, each beginning at a multiple of 1,000.  With `members`, a truth for each
+        patient, only those who are count.
 
         Raises:
             ValueError: they do not, a patient has no stay, a stay ends after the horizon.
@@ -134,8 +151,13 @@ class Quantities:
         if not stays.left_months.max() <= self.horizon_months:
             raise ValueError(f"a stay ends after the horizon of {self.horizon_months:g} months, or at no time at all")
         self._next_patient = first_patient + patients
+        if members is not None:
+            stays, local = stays[members[local]], local[members[local]]
+            firsts = np.flatnonzero(np.diff(local, prepend=-1))
+        self.members += np.bincount(local[firsts] % GROUPS, minlength=GROUPS)
+        if not len(local):
+            return
         chunk = _Chunk(stays, local, firsts, patients, self._names, self._profile, self._any_end)
-        self.members += np.bincount(np.arange(patients) % GROUPS, minlength=GROUPS)
         self._add_times(chunk)
         for alike in self._alike:
             self._add_cycles(alike, chunk)
@@ -310,7 +332,8 @@ class _Chunk:
         self.ending_in, self.ending_by = self.next_state[self.ending], self.ended_by[self.ending]
         self.ending_anew = ~self.stays_on[self.ending]
         self.starting = firsts[any_state[self.state[firsts]]]
-        self.end = self.left[np.append(firsts[1:], len(patient)) - 1]
+        self.end = np.zeros(patients)
+        self.end[patient[firsts]] = self.left[np.append(firsts[1:], len(patient)) - 1]
         self.blocks = math.ceil(patients / BLOCK)
 
     def in_blocks(self, who: Integers, key: Integers, values: Floats, size: int) -> Floats:

@@ -6,6 +6,7 @@ laws are equal.  It is kept, and filled with numbers for each set of values.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -83,6 +84,13 @@ class Program:
     state_names: tuple[str, ...]
     exit_names: tuple[str, ...]
     attribute_names: tuple[str, ...]
+
+    def fingerprint(self) -> bytes:
+        """Equal for programs of one pathway under which every patient has the same stays."""
+        digest = hashlib.blake2b(digest_size=16)
+        for array in (self.words, self.newborn, *self.laws):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.digest()
 
 
 def compile_pathway(pathway: Pathway, values: Values, given: Iterable[str] = ()) -> Program:

@@ -25,6 +25,9 @@ from hcc_sim.laws.formulas import (
 from hcc_sim.laws.law import Entry, Law, Pieces
 from hcc_sim.laws.prentice import LARGEST_SHAPE, log_cumulative_hazards, stirling_remainder
 
+SD_OF_LOG_WEIBULL = 1.2825498301618641
+"""Standard deviation of ln t of a Weibull law of shape 1, pi / sqrt(6); of any other, divided by its shape."""
+
 
 @dataclass(frozen=True)
 class Exponential(Law):
@@ -66,6 +69,11 @@ class Weibull(Law):
         _check(cls, "median_months", median_months)
         _check(cls, "shape", shape)
         return cls(shape, median_months * exp(-log(LN2) / shape))
+
+    @classmethod
+    def like_log_normal(cls, median_months: float, log_sd: float) -> Self:
+        """The law with the median and the standard deviation of ln t of a log-normal one."""
+        return cls.from_median(median_months, SD_OF_LOG_WEIBULL / _check(cls, "log_sd", log_sd))
 
     @classmethod
     def from_median_and_landmark(cls, median_months: float, landmark_months: float, landmark_survival: float) -> Self:
@@ -197,6 +205,11 @@ class LogNormal(Law):
     def from_median(cls, median_months: float, log_sd: float) -> Self:
         """The law with this median and standard deviation of ln t."""
         return cls(log(_check(cls, "median_months", median_months)), log_sd)
+
+    @classmethod
+    def like_weibull(cls, median_months: float, shape: float) -> Self:
+        """The law with the median and the standard deviation of ln t of a Weibull one."""
+        return cls.from_median(median_months, SD_OF_LOG_WEIBULL / _check(cls, "shape", shape))
 
     @classmethod
     def from_median_and_landmark(cls, median_months: float, landmark_months: float, landmark_survival: float) -> Self:

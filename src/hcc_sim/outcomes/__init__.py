@@ -4,10 +4,11 @@
 nothing else, where patients are, how long.  `survival` is for people who may be censored or weighted.
 """
 
-from hcc_sim.outcomes.definitions import Definitions, Endpoint, Population, Share, TimeIn, with_subgroups
+from hcc_sim.outcomes.definitions import Definitions, Endpoint, Population, Share, TimeIn, only, with_subgroups
 from hcc_sim.outcomes.estimates import (
     Estimate,
     Estimates,
+    estimate_named,
     estimates,
     estimates_of,
     notes,
@@ -55,6 +56,7 @@ __all__ = [
     "contrasts",
     "curve_table",
     "curves",
+    "estimate_named",
     "estimates",
     "estimates_of",
     "hazard_ratio_table",
@@ -63,6 +65,7 @@ __all__ = [
     "notes",
     "numbers_at_risk",
     "occupancy",
+    "only",
     "ratios_by_period",
     "restricted_mean",
     "same_fate_of_others",

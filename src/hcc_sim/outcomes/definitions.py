@@ -8,7 +8,7 @@ this moves nothing, unless his time zero is in between.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -155,4 +155,28 @@ def with_subgroups(definitions: Definitions, subgroups: Sequence[str]) -> Defini
         endpoints=also_of_parts(definitions.endpoints),
         shares=also_of_parts(definitions.shares),
         times=also_of_parts(definitions.times),
+    )
+
+
+def only(definitions: Definitions, outcomes: Collection[tuple[str, str]]) -> Definitions:
+    """What it takes to tell these outcomes (population and name, as estimates name them), and little else."""
+    populations = {population for population, _ in outcomes}
+    names = {name for _, name in outcomes}
+    times = {name.rpartition(" to ")[2] for name in names if " to " in name}
+
+    def wanted(what: tuple[R, ...]) -> tuple[R, ...]:
+        ours = (r for r in what if r.name in names or any(name.startswith(f"{r.name}: ") for name in names))
+        return tuple(replace(r, of=tuple(p for p in r.of if p in populations)) for r in ours)
+
+    shares = wanted(definitions.shares)
+    among = {share.among for share in shares if share.among}
+    return replace(
+        definitions,
+        populations=tuple(p for p in definitions.populations if p.name in populations),
+        endpoints=wanted(definitions.endpoints),
+        shares=tuple(s for s in definitions.shares if s.name in among and s not in shares) + shares,
+        times=wanted(definitions.times),
+        restrictions_months=tuple(
+            t for t in definitions.restrictions_months if t == TO_HORIZON or f"{t:g} months" in times
+        ),
     )

@@ -71,6 +71,21 @@ def estimates(tally: Tally) -> list[Estimate]:
     return [estimate for population in tally.definitions.populations for estimate in _of(population, tally)]
 
 
+def estimate_named(tally: Tally, population: str, outcome: str) -> Estimate | None:
+    """One outcome of one population by its name; None where it was not asked for, or follow-up cannot tell it."""
+    kind, _, rest = outcome.partition(": ")
+    times = {time.name for time in tally.definitions.times}
+    for what, begins in (("endpoint", "restricted mean to "), ("time", "to ")):
+        if rest.startswith(begins) and (kind in times) == (what == "time"):  # at once: curves take longer
+            months = rest.removeprefix(begins).removesuffix(" months")
+            told = next((m for p, o, m in tally.months if (p, o) == (population, kind) and f"{m:g}" == months), None)
+            if told is None or told > tally.follow_up_months[population]:
+                return None
+            return _mean(tally, population, kind, outcome, told)
+    whose = next((p for p in tally.definitions.populations if p.name == population), None)
+    return None if whose is None else next((e for e in _of(whose, tally) if e.outcome == outcome), None)
+
+
 def estimates_of(tallies: Mapping[str, Tally]) -> Estimates:
     """The estimates of each strategy; ValueError if the strategies cannot be compared."""
     check_comparable(tallies)

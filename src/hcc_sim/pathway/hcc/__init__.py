@@ -8,12 +8,19 @@ and drugs change their hazard by named parameters.  All numbers are parameters; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import chain
 
 from hcc_sim.laws import PiecewiseExponential
 from hcc_sim.pathway.hcc.conversion import CONVERSION
-from hcc_sim.pathway.hcc.events import LAWS, TUMOUR_EVENTS, death_of_other_causes, progression, sterilisation
+from hcc_sim.pathway.hcc.events import (
+    LAWS,
+    OTHER_FAMILIES,
+    TUMOUR_EVENTS,
+    death_of_other_causes,
+    progression,
+    sterilisation,
+)
 from hcc_sim.pathway.hcc.patient import (
     AGGRESSIVENESS,
     ATTRIBUTES,
@@ -39,6 +46,7 @@ __all__ = [
     "DEATHS",
     "DERIVED_AT_START",
     "EFFECT_OF_SURGERY",
+    "OTHER_FAMILIES",
     "PARTS",
     "START",
     "TUMOUR_EVENTS",
@@ -59,13 +67,21 @@ PARTS: Mapping[str, tuple[State, ...]] = {
 MONTHS_BEFORE_BIRTHDAY = -12.0
 
 
-def hcc_pathway(life_table_female: PiecewiseExponential, life_table_male: PiecewiseExponential) -> Pathway:
-    """The pathway with the background mortality of a population (laws on the clock of age in months)."""
+def hcc_pathway(
+    life_table_female: PiecewiseExponential,
+    life_table_male: PiecewiseExponential,
+    other_families: Collection[str] = (),
+) -> Pathway:
+    """The pathway with the background mortality of a population (laws on the clock of age in months).
+
+    Laws named in `other_families` are of the family that `OTHER_FAMILIES` has for them.
+    """
+    others = {name: OTHER_FAMILIES[name] for name in other_families}
     return Pathway(
         title="Conversion therapy for hepatocellular carcinoma",
         start="start of therapy",
         states=(*chain.from_iterable(PARTS.values()), *(State(name, final=True) for name in DEATHS)),
-        laws={**LAWS, "life table, female": life_table_female, "life table, male": life_table_male},
+        laws={**LAWS, **others, "life table, female": life_table_female, "life table, male": life_table_male},
         attributes=ATTRIBUTES,
         epochs=EPOCHS,
         at_start=(

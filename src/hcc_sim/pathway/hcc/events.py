@@ -285,3 +285,15 @@ LAWS = {
     ),
     "death of liver failure": Law(Exponential.from_median, {"median_months": "death.median_after_decompensation"}),
 }
+
+OTHER_FAMILIES = {
+    "local regrowth": Law(LogNormal.like_weibull, {"median_months": "regrowth.median", "shape": "regrowth.shape"}),
+    "occult outgrowth": Law(
+        Weibull.like_log_normal, {"median_months": "outgrowth.median", "log_sd": "outgrowth.log_sd"}
+    ),
+    "death after relapse": Law(
+        LogNormal.like_weibull, {"median_months": "death.median_after_relapse", "shape": "death.shape"}
+    ),
+}
+"""Laws that no figure tells the family of, and that the answer to the timing question may hang on: each of the other
+family, with the same median and the same spread of ln t."""

@@ -1,0 +1,1 @@
+"""A study is a table of draws: a design says which parameters have which values, a run of each gives its results."""

@@ -1,0 +1,171 @@
+"""Designs: which uncertain quantities have which values in which draw."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hcc_sim.analyses.study.runs import Rows
+from hcc_sim.analyses.study.uncertain import CALIBRATION, REGIMENS, Uncertain
+from hcc_sim.elementary import normal_quantile
+from hcc_sim.luck import name_keys, uniforms
+from hcc_sim.quantiles import FARTHEST, value_of
+from hcc_sim.scenario import Scenario
+
+Floats = NDArray[np.float64]
+
+JOINT = "parameter:joint draw"
+"""Address of the luck behind draws that the fit has no row for; the count is the row that it weighs."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Every draw written out: (D, C) values, NaN where a draw leaves the base value; the same patients in all."""
+
+    columns: tuple[str, ...]
+    values: Floats
+    told: Mapping[str, Any] = field(default_factory=dict)
+    """What to say of it beside a hash of its values."""
+
+    unknowns = ()
+    same_patients = True
+    extends = False
+
+    @property
+    def draws(self) -> int:
+        """How many."""
+        return len(self.values)
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """All of it."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.values, "<f8").tobytes()).hexdigest()
+        return {**self.told, "columns": list(self.columns), "draws": self.draws, "values": digest}
+
+    def rows(self, first: int, count: int) -> Rows:
+        """Some of them."""
+        return Rows(first, self.values[first : first + count])
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Draws from everything uncertain at once: row d of the joint draws of the fit, and all else by its luck.
+
+    Beyond the rows that the fit has, further ones are made of them: normal on the unbounded scale, with their mean and
+    their covariances, z = mean + sum over r of e_r (z_r - mean) / sqrt(R), e_r standard normal.
+
+    Attributes:
+        quantities: what is drawn; of the fit's either all or none.
+        seed: of the luck.
+        draws: how many.
+        same_patients: whether all have the same.
+        unknowns: quantities of the fit, empty where it is not drawn.
+        fitted: (R, U) their z in its rows.
+    """
+
+    quantities: tuple[Uncertain, ...]
+    seed: int
+    draws: int
+    same_patients: bool = False
+    unknowns: tuple[str, ...] = ()
+    fitted: Floats = field(default_factory=lambda: np.empty((0, 0)))
+
+    extends = True
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All that is drawn."""
+        return tuple(one.name for one in self.quantities)
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """All but how many."""
+        return {"drawn": list(self.columns), "jointly": bool(self.unknowns), "same_patients": self.same_patients}
+
+    def rows(self, first: int, count: int) -> Rows:
+        """Some of them."""
+        keys = name_keys(f"parameter:{name}" for name in (*self.columns, JOINT.partition(":")[2]))
+        values = np.full((count, len(self.quantities)), np.nan)
+        for place, one in enumerate(self.quantities):
+            if self.unknowns and one.source in (CALIBRATION, REGIMENS):
+                continue  # by its z
+            prior = one.distribution
+            at = value_of(prior.family, prior.low, prior.high)
+            low, high = one.bounds
+            scores = self._scores(keys[f"parameter:{one.name}"], first, count, 0)
+            values[:, place] = [min(max(at(z), low), high) for z in scores.tolist()]
+        return Rows(first, values, self._fit(keys[JOINT], first, count) if self.unknowns else None)
+
+    def _fit(self, key: int, first: int, count: int) -> Floats:
+        """(count, U) z of quantities of the fit."""
+        known = len(self.fitted)
+        found = np.empty((count, len(self.unknowns)))
+        there = max(0, min(known - first, count))
+        found[:there] = self.fitted[first : first + there]
+        if there < count:
+            mean = self.fitted.mean(axis=0)
+            off = (self.fitted - mean) / np.sqrt(known)
+            found[there:] = mean
+            for row in range(known):  # one after another: sums have the same bits everywhere
+                scores = self._scores(key, first + there, count - there, row)
+                found[there:] += scores[:, np.newaxis] * off[row]
+        return found
+
+    def _scores(self, key: int, first: int, count: int, address: int) -> Floats:
+        """(count,) standard normal numbers of consecutive draws at an address."""
+        draws = np.arange(first, first + count, dtype=np.uint64)
+        found = np.empty(count)
+        uniforms(np.uint64(self.seed), draws, np.uint64(key), np.full(count, address, np.uint64), found)
+        scores = [normal_quantile(u) if u < 1.0 else FARTHEST for u in found.tolist()]
+        return np.clip(scores, -FARTHEST, FARTHEST)
+
+
+Design = Listed | Joint
+"""What is drawn or turned, in how many draws; `extends`: whether its first draws are those of a smaller one."""
+
+
+def joint_draws(
+    scenario: Scenario,
+    known: Mapping[str, Uncertain],
+    draws: int,
+    *,
+    sources: Collection[str] | None = None,
+    same_patients: bool = False,
+) -> Joint:
+    """Draws of all that is uncertain in a scenario, or of what comes from some sources only; the fit is drawn whole.
+
+    Raises:
+        InputError: the fit has no draws.
+    """
+    of_fit = {CALIBRATION, REGIMENS}
+    drawn = {one.source for one in known.values()} if sources is None else set(sources)
+    drawn |= of_fit if drawn & of_fit else set()
+    wanted = tuple(one for one in known.values() if one.source in drawn)
+    fit = scenario.fit
+    if fit is None or not drawn & of_fit:
+        return Joint(wanted, scenario.seed, draws, same_patients)
+    held = [name for name in scenario.strategies[0].layers.beliefs if name in fit.quantities]
+    ours = (one.name for one in wanted if one.source in of_fit)
+    quantities = tuple(dict.fromkeys([*ours, *held]))
+    return Joint(wanted, scenario.seed, draws, same_patients, quantities, fit.rows(quantities, scenario.calibration))
+
+
+def listed(columns: Sequence[Uncertain], rows: Sequence[Mapping[str, float]], **told: Any) -> Listed:
+    """A design of explicit draws, each a mapping of the names of quantities to values.
+
+    Raises:
+        InputError: a value that a quantity cannot have.
+    """
+    names = tuple(one.name for one in columns)
+    values = np.full((len(rows), len(names)), np.nan)
+    by_name = {one.name: one for one in columns}
+    for at, row in enumerate(rows):
+        for name, value in row.items():
+            by_name[name].check(value, "design")
+            values[at, names.index(name)] = value
+    return Listed(names, values, told)

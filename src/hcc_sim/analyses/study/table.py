@@ -1,0 +1,96 @@
+"""The table of draws, read: results by draw and strategy, and what they were given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hcc_sim.analyses.study.folder import Shape, StudyFolder
+from hcc_sim.analyses.study.measured import ALL, COST, QALY
+from hcc_sim.economics import CostsAndEffects
+from hcc_sim.errors import MachineError
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class DrawTable:
+    """Results of all draws: (D, S, P, K) means and (D, C) inputs.
+
+    `noise` (P, S, K, S, K) is the mean over draws of the covariance of Monte-Carlo errors; `covariances`, where they
+    were asked for, are those of each draw (D, P, S, K, S, K).
+    """
+
+    shape: Shape
+    inputs: Floats
+    means: Floats
+    noise: Floats
+    covariances: Floats | None = None
+
+    @property
+    def draws(self) -> int:
+        """How many."""
+        return len(self.means)
+
+    def outcome(self, name: str, part: str = ALL) -> Floats:
+        """(D, S) of one outcome in a part of the patients.
+
+        Raises:
+            ValueError: there is none of that name.
+        """
+        return self.means[:, :, self.shape.parts.index(part), self.shape.outcomes.index(name)]
+
+    def given(self, name: str) -> Floats:
+        """(D,) the values of one input.
+
+        Raises:
+            ValueError: there is none of that name.
+        """
+        return self.inputs[:, self.shape.inputs.index(name)]
+
+    def costs_and_effects(self, currency: str, part: str = ALL) -> CostsAndEffects:
+        """Costs and QALYs, discounted.
+
+        Raises:
+            ValueError: they were not kept.
+        """
+        return CostsAndEffects(self.shape.strategies, self.outcome(COST, part), self.outcome(QALY, part), currency)
+
+
+def read_table(folder: StudyFolder, draws: int, *, errors: bool = False) -> DrawTable:
+    """Read the parts of a study that is complete up to so many draws.
+
+    Args:
+        folder: of the study.
+        draws: how many.
+        errors: whether to keep the covariances of each draw, which takes memory.
+
+    Raises:
+        MachineError: a part is missing or torn.
+    """
+    inputs, means, covariances = [], [], []
+    total = np.zeros(())
+    counted = np.zeros(())
+    for span in folder.spans(draws):
+        done = folder.read(span.start)
+        if done is None or len(done.means) < len(span):
+            raise MachineError(f"{folder.file(span.start)} is missing or torn; the same command makes it again")
+        inputs.append(done.inputs[: len(span)])
+        means.append(done.means[: len(span)])
+        for one in done.covariances[: len(span)]:
+            known = ~np.isnan(one)
+            total = total + np.where(known, one, 0.0)
+            counted = counted + known
+        if errors:
+            covariances.append(done.covariances[: len(span)])
+    with np.errstate(invalid="ignore"):
+        noise = np.asarray(total / counted)
+    return DrawTable(
+        folder.shape,
+        np.concatenate(inputs),
+        np.concatenate(means),
+        noise,
+        np.concatenate(covariances) if errors else None,
+    )
