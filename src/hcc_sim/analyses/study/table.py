@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from hcc_sim.analyses.study.folder import Shape, StudyFolder
 from hcc_sim.analyses.study.measured import ALL, COST, QALY
+from hcc_sim.analyses.study.runs import Done
 from hcc_sim.economics import CostsAndEffects
 from hcc_sim.errors import MachineError
 
@@ -70,27 +72,33 @@ def read_table(folder: StudyFolder, draws: int, *, errors: bool = False) -> Draw
     Raises:
         MachineError: a part is missing or torn.
     """
+
+    def parts() -> Iterator[Done]:
+        for span in folder.spans(draws):
+            done = folder.read(span.start)
+            if done is None or len(done.means) < len(span):
+                raise MachineError(f"{folder.file(span.start)} is missing or torn; the same command makes it again")
+            n = len(span)
+            yield Done(done.first, done.inputs[:n], done.means[:n], done.covariances[:n])
+
+    return joined(folder.shape, parts(), errors=errors)
+
+
+def joined(shape: Shape, parts: Iterable[Done], *, errors: bool = False) -> DrawTable:
+    """Parts in order as one table."""
     inputs, means, covariances = [], [], []
-    total = np.zeros(())
-    counted = np.zeros(())
-    for span in folder.spans(draws):
-        done = folder.read(span.start)
-        if done is None or len(done.means) < len(span):
-            raise MachineError(f"{folder.file(span.start)} is missing or torn; the same command makes it again")
-        inputs.append(done.inputs[: len(span)])
-        means.append(done.means[: len(span)])
-        for one in done.covariances[: len(span)]:
+    total, counted = np.zeros(()), np.zeros(())
+    for done in parts:
+        inputs.append(done.inputs)
+        means.append(done.means)
+        for one in done.covariances:
             known = ~np.isnan(one)
             total = total + np.where(known, one, 0.0)
             counted = counted + known
         if errors:
-            covariances.append(done.covariances[: len(span)])
-    with np.errstate(invalid="ignore"):
+            covariances.append(done.covariances)
+    with np.errstate(invalid="ignore", divide="ignore"):
         noise = np.asarray(total / counted)
     return DrawTable(
-        folder.shape,
-        np.concatenate(inputs),
-        np.concatenate(means),
-        noise,
-        np.concatenate(covariances) if errors else None,
+        shape, np.concatenate(inputs), np.concatenate(means), noise, np.concatenate(covariances) if errors else None
     )

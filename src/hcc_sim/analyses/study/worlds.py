@@ -9,6 +9,7 @@ from hcc_sim.analyses.study.uncertain import (
     FAMILY,
     STRUCTURE,
     Uncertain,
+    decided,
     decided_in,
     effects_of_aggressiveness,
     fitted_quantity,
@@ -37,8 +38,8 @@ class Worlds:
         self.scenario = scenario
         self.uncertain: dict[str, Uncertain] = uncertain_in(scenario)
         self._base = [strategy.parameters.values_only() for strategy in scenario.strategies]
-        decided = decided_in(scenario)
-        self._fitted = [_fitted_in(strategy, decided) for strategy in scenario.strategies]
+        by_strategies = decided_in(scenario)
+        self._fitted = [_fitted_in(strategy, by_strategies) for strategy in scenario.strategies]
         self._held = dict(scenario.strategies[0].layers.beliefs)
         fit = scenario.fit
         self._fit = fit
@@ -52,6 +53,19 @@ class Worlds:
             and not name.startswith(OF_SCENARIO)
         }
 
+    def quantity(self, name: str) -> Uncertain:
+        """What is uncertain, held or decided.
+
+        Raises:
+            KeyError: nothing of that name.
+        """
+        if name not in self.uncertain:
+            one = decided(self.scenario, name)
+            if one is None:
+                raise KeyError(name)
+            self.uncertain[name] = one
+        return self.uncertain[name]
+
     def world(self, turned: Mapping[str, float], z: Mapping[str, float] | None = None) -> World:
         """A world in which uncertain quantities have these values.
 
@@ -60,9 +74,11 @@ class Worlds:
             z: quantity of the fit -> its z in a joint draw, of all that are used or held; None for the base case.
 
         Raises:
-            KeyError: a name that is not uncertain in the scenario.
+            KeyError: a name that is no quantity of the scenario.
         """
         known = self.uncertain
+        for name in turned:
+            self.quantity(name)
         structure = {name: value for name, value in turned.items() if known[name].source == STRUCTURE}
         turned = {name: value for name, value in turned.items() if name not in structure}
         size = structure.pop(AGGRESSIVENESS, 1.0)
