@@ -39,6 +39,8 @@ DECISIONS = "decisions"
 SIZES = Distribution("uniform", 0.0, 2.0)
 """By what all effects of aggressiveness are multiplied at once: none, as fitted, twice that."""
 
+MEANING = "All effects of unmeasured aggressiveness, multiplied by this"
+
 EITHER = Distribution("uniform", 0.0, 1.0)
 """Of a choice between two families: below one half as calibrated, else the other; no figure tells which."""
 
@@ -187,9 +189,7 @@ def _structure(found: Mapping[str, Uncertain], strategies: tuple[str, ...]) -> I
     reach = (0.0, float("inf"))
     if effects_of_aggressiveness(found):
         meaning = "All effects of unmeasured aggressiveness, multiplied by this"
-        yield Uncertain(
-            AGGRESSIVENESS, "", STRUCTURE, 1.0, SIZES, "positive number", "assumed", meaning, reach, strategies
-        )
+        yield Uncertain(AGGRESSIVENESS, "", STRUCTURE, 1.0, SIZES, "number", "assumed", meaning, reach, strategies)
     for law in OTHER_FAMILIES:
         meaning = f"Family of the law of {law}: below 0.5 as calibrated; above, the other with like median and spread"
         name = f"{FAMILY}{law}"
