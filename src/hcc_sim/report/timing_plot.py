@@ -56,13 +56,13 @@ def timing_figure(found: Timing) -> Figure:
     )
     figure.text(0.085, 0.945, about, fontsize=9, color="#333333", va="top", parse_math=False)
     delays = list(dict.fromkeys(row.delay_months for row in found.outcomes))
-    places = _places(delays)
+    places = places_of(delays)
     upper = figure.add_axes((0.085, 0.52, 0.6, 0.38))
     lower = figure.add_axes((0.085, 0.13, 0.6, 0.31), sharex=upper)
     _months(upper, found, places)
     _windows(lower, found, places)
     for axes in (upper, lower):
-        _axis(axes, delays, places)
+        delay_axis(axes, delays, places)
     lower.set_xlabel("delay of surgery after conversion, days")
     foot = "Bands: ±1.96 Monte-Carlo standard errors; parameters are held at their base values."
     figure.text(0.085, 0.02, f"{foot}\nA model for research and teaching, not advice for a patient.", fontsize=7.5,
@@ -70,7 +70,8 @@ def timing_figure(found: Timing) -> Figure:
     return figure
 
 
-def _places(delays: Sequence[float]) -> list[float]:
+def places_of(delays: Sequence[float]) -> list[float]:
+    """Where delays (months) stand on an axis of days, `never` behind the longest."""
     days = [delay * DAYS_PER_MONTH for delay in delays]
     longest = max((day for day in days if math.isfinite(day)), default=1.0) or 1.0
     return [day if math.isfinite(day) else NEVER_BEYOND * longest for day in days]
@@ -119,10 +120,11 @@ def _dated(rows: Sequence[Timed | Ended]) -> int:
     return sum(math.isfinite(row.delay_months) for row in rows)
 
 
-def _axis(axes: Axes, delays: Sequence[float], places: Sequence[float]) -> None:
+def delay_axis(axes: Axes, delays: Sequence[float], places: Sequence[float], most: int = 8) -> None:
+    """Days at even steps, about so many at most, and `never`."""
     finite = [place for place, delay in zip(places, delays, strict=True) if math.isfinite(delay)]
     longest = max(finite, default=1.0)
-    step = next((s for s in (1, 7, 14, 30, 60, 90, 120, 182, 365) if longest / s <= 8), 730)
+    step = next((s for s in (1, 7, 14, 30, 60, 90, 120, 182, 365) if longest / s <= most), 730)
     ticks = [float(tick) for tick in range(0, int(longest) + 1, step)]
     labels = [f"{tick:g}" for tick in ticks]
     for place, delay in zip(places, delays, strict=True):
