@@ -189,7 +189,7 @@ def test_a_value_that_cannot_be_is_refused(worlds):
 def test_a_name_that_is_not_known_is_told_with_the_nearest(worlds):
     with pytest.raises(InputError, match=r"surgery\.effect"):
         chosen(worlds.scenario, worlds.uncertain, ["surgery.efect"], "--parameters")
-    with pytest.raises(InputError, match="no uncertain parameter"):
+    with pytest.raises(InputError, match="decided by strategies"):
         chosen(worlds.scenario, worlds.uncertain, ["surgery.delay"], "--parameters")
     (dial,) = chosen(worlds.scenario, worlds.uncertain, ["opportunistic: surgery.delay"], "parameter", held=True)
     turned = worlds.world({dial.name: 3.0})

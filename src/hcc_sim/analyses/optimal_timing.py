@@ -17,7 +17,7 @@ from hcc_sim.analyses.study.measured import ALL, QALY
 from hcc_sim.analyses.study.objective import NET_BENEFIT, SURVIVAL, Objective, objective_of
 from hcc_sim.analyses.study.study import Study
 from hcc_sim.analyses.study.table import DrawTable
-from hcc_sim.analyses.timing import DIAL, INTERVAL
+from hcc_sim.analyses.timing import DIAL, INTERVAL, Timing
 from hcc_sim.outcomes import Table
 from hcc_sim.units import format_duration
 
@@ -73,11 +73,12 @@ class Best(NamedTuple):
 
 @dataclass(frozen=True)
 class OptimalTiming:
-    """The reading of joint draws over delays."""
+    """The reading of joint draws over delays; `base` is what the base case alone says, and what ends the window."""
 
     study: Study
     table: DrawTable
     strategy: str
+    base: Timing | None = None
 
     @cached_property
     def objectives(self) -> tuple[Objective, ...]:
@@ -166,6 +167,7 @@ class OptimalTiming:
         return {
             "delays": Table(Delayed._fields, list(self.rows)),
             "optimum": Table(Best._fields, list(self.best)),
+            **({} if self.base is None else self.base.tables()),
         }
 
     def sentences(self) -> tuple[str, ...]:

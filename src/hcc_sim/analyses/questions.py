@@ -38,9 +38,11 @@ from hcc_sim.analyses.study.uncertain import SOURCES, STRUCTURE, Uncertain, chos
 from hcc_sim.analyses.study.worlds import Worlds
 from hcc_sim.analyses.threshold import Thresholds
 from hcc_sim.analyses.timing import DELAYS_MONTHS, DIAL, swept_over
+from hcc_sim.analyses.timing import timing as sweep
 from hcc_sim.analyses.turning import OF_CHOICES, TIMING_ASSUMPTIONS
 from hcc_sim.analyses.voi import Information, Population
 from hcc_sim.errors import InputError, Problem, nearest
+from hcc_sim.outcomes.hcc import WITHIN_MONTHS
 from hcc_sim.scenario import Scenario
 
 R = TypeVar("R")
@@ -312,12 +314,16 @@ def timing(
     """Every delay of surgery, and every watching interval if some are named, in the same draws on the same patients.
 
     Raises:
-        InputError: the scenario or `--set` holds the delay; too many histories.
+        InputError: `--set` holds the delay; too many histories; a horizon too short to tell survival.
         KeyError: no strategy of that name.
     """
+    if scenario.horizon_months <= WITHIN_MONTHS:
+        told = "the horizon is too short to tell survival by delay: more than 10 years are needed"
+        raise InputError(Problem(str(scenario.files[0]), None, "run.horizon", told))
     if DIAL in scenario.overrides:
         raise InputError(Problem("--set", None, DIAL, "is what is swept; give --delays instead"))
-    swept = swept_over(scenario, strategy, tuple(delays_months) or DELAYS_MONTHS, intervals_months)
+    delays = tuple(delays_months) or DELAYS_MONTHS
+    swept = swept_over(scenario, strategy, delays, intervals_months)
     ground = _ground(swept, (), by_subgroup=bool(scenario.subgroups))
 
     def design() -> Design:
@@ -326,7 +332,12 @@ def timing(
     drawn, count, split = _sized(ground, design, draws, patients)
     study = Study("timing", swept, drawn, ground.measures, count)
     chosen_strategy = strategy or scenario.strategies[0].name
-    return Question(study, lambda table: OptimalTiming(study, table, chosen_strategy), split)
+
+    def read(table: DrawTable) -> OptimalTiming:
+        base = sweep(scenario, chosen_strategy, delays)
+        return OptimalTiming(study, table, chosen_strategy, base)
+
+    return Question(study, read, split)
 
 
 def sobol(

@@ -89,15 +89,15 @@ class Information:
         """At every threshold of the scenario, the most valuable first, everything before all."""
         terms = self.psa.study.scenario.terms
         assert terms is not None
-        found = []
+        found, leading = [], self.psa.leading
         for threshold in terms.thresholds:
             (perfect,) = value_of_perfect_information(self.psa.costs_and_effects, threshold)
             everything = self._worth((EVERYTHING, EVERYTHING), len(self.psa.table.shape.inputs), threshold,
                                      perfect.value, perfect.standard_error, perfect.value)  # fmt: skip
             ours = []
             for key, names in self.groups.items():
-                inputs = np.column_stack([self.psa.table.given(name) for name in names])
-                part = value_of_partial_information(self.psa.costs_and_effects, inputs, threshold)
+                inputs = np.column_stack([leading.table.given(name) for name in names])
+                part = value_of_partial_information(leading.costs_and_effects, inputs, threshold)
                 ours.append(self._worth(key, len(names), threshold, part.value, part.standard_error, perfect.value))
             found += [everything, *sorted(ours, key=lambda one: -one.value)]
         return tuple(found)
@@ -176,6 +176,7 @@ def section_of(one: Uncertain) -> str:
 
 def explained_by_source(psa: Probabilistic, quantities: Mapping[str, Uncertain]) -> tuple[Explained, ...]:
     """Shares of variance of the objective, costs and QALYs, best strategy minus worst; noise and rest among them."""
+    psa = psa.leading
     table = psa.table
     names = table.shape.strategies
     if len(names) < 2:

@@ -162,8 +162,13 @@ def chosen(
             several = ", ".join(f"'{one.name}'" for one in matching)
             problems.append(Problem(option, None, name, f"has a value of its own in each of {several}; name one"))
         else:
-            told = "is no uncertain parameter of this scenario: misspelt, held, or decided by a strategy."
-            problems.append(Problem(option, None, name, f"{told} {nearest(name, known)}".rstrip()))
+            told = f"is no uncertain parameter of this scenario. {nearest(name, known)}".rstrip()
+            first = scenario.strategies[0]
+            if name in decided_in(scenario):
+                told = f"is decided by strategies; of one it is '{first.name}: {name}', with values of your own"
+            elif name in first.parameters:
+                told = "is held in this scenario: it has no distribution, or the scenario or --set gives its value"
+            problems.append(Problem(option, None, name, told))
     if problems:
         raise InputError(problems)
     return found
