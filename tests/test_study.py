@@ -268,3 +268,20 @@ def test_inputs_are_the_values_that_were_used(scenario, worlds):
     for name in prices:
         place = design.columns.index(name)
         assert np.array_equal(done.inputs[:, place], rows.values[:, place])
+
+
+def test_inputs_are_kept_of_the_first_draws_only(scenario, monkeypatch):
+    from hcc_sim.analyses.study import table as table_module
+
+    monkeypatch.setattr(table_module, "MOST_WITH_INPUTS", 5)
+    shape = table_module.Shape(("a",), ("all",), ("x",), ("p",))
+    numbers = np.arange(9.0)
+    parts = [
+        table_module.Done(first, numbers[span, None], numbers[span, None, None, None], np.zeros((3, 1, 1, 1, 1, 1)))
+        for first, span in ((0, slice(0, 3)), (3, slice(3, 6)), (6, slice(6, 9)))
+    ]
+    table = table_module.joined(shape, parts)
+    assert table.draws == 9
+    assert table.given("p").tolist() == numbers[:5].tolist()
+    assert table.leading.draws == 5
+    assert table.leading.outcome("x")[:, 0].tolist() == numbers[:5].tolist()

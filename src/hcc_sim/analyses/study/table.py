@@ -99,10 +99,10 @@ def joined(shape: Shape, parts: Iterable[Done], *, errors: bool = False) -> Draw
     """Parts in order as one table."""
     inputs, means, covariances = [], [], []
     total, counted = np.zeros(()), np.zeros(())
-    known = 0
+    room = MOST_WITH_INPUTS
     for done in parts:
-        inputs.append(done.inputs[: MOST_WITH_INPUTS - known])
-        known += len(inputs[-1])
+        inputs.append(done.inputs[:room])
+        room -= len(inputs[-1])
         means.append(done.means)
         for one in done.covariances:
             known = ~np.isnan(one)
