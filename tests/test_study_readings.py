@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from itertools import product
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -186,6 +187,24 @@ def test_the_best_delay_of_parabolas():
     gap = benefit[:, 3] - benefit[:, 0]
     assert rows[3].difference == pytest.approx(LAMBDA * gap.mean())
     assert rows[3].difference_standard_error == pytest.approx(LAMBDA * gap.std(ddof=1) / 20.0)
+
+
+def test_the_same_patients_in_all_draws_do_not_average_out():
+    """QALYs 0 and 0.02 in every draw, each with an error of 0.01 by few patients: not told apart."""
+    scenario = swept_over(timing_scenario(), "", (0.0, 1.0))
+    qalys = np.repeat([[0.0, 0.02]], 100, axis=0)
+    for error, apart in ((0.01, False), (0.001, True)):
+        table = table_of([s.name for s in scenario.strategies], {}, np.zeros_like(qalys), qalys, error=error)
+        reading = OptimalTiming(replace(study_of(), scenario=scenario), table, "opportunistic")
+        best = next(one for one in reading.best if one.outcome == "QALYs (discounted)")
+        row = next(row for row in reading.rows if row.outcome == best.outcome and row.delay_months == 1.0)
+        assert row.difference_standard_error == pytest.approx(error * math.sqrt(2))
+        assert (best.equal_from_months == best.equal_to_months) == apart
+        # P(0.02 + error sqrt(2) Z > 0)
+        expected = NormalDist().cdf(0.02 / (error * math.sqrt(2)))
+        assert best.chance_optimal == pytest.approx(
+            expected, abs=4 * math.sqrt(expected * (1 - expected) / 2_000) + 1e-9
+        )
 
 
 def test_delays_that_make_no_difference_are_not_told_apart():

@@ -104,7 +104,8 @@ class Question(Generic[R]):
         study = self.study
         if self.split is None:
             return f"{study.design.draws:,} draws of {study.patients:,} patients, as given."
-        return self.split.sentence(study.patients, study.design.draws)
+        same = study.design.same_patients
+        return self.split.sentence(study.patients, study.design.draws, same_patients=same)
 
 
 @dataclass(frozen=True)
@@ -134,12 +135,14 @@ def _ground(
 
 
 def _sized(
-    ground: _Ground, design_of: Callable[[], Design], draws: int, patients: int | None
+    ground: _Ground, design_of: Callable[[], Design], draws: int, patients: int | None, *, same_patients: bool = True
 ) -> tuple[Design, int, Split | None]:
     """The design with so many patients in each draw, by a pilot if nobody says."""
     strategies = len(ground.scenario.strategies)
     _check_size(draws * (patients or 1_000) * strategies)
-    split = None if patients else pilot(ground.scenario, ground.worlds, ground.measures, ground.objective)
+    split = None
+    if patients is None:
+        split = pilot(ground.scenario, ground.worlds, ground.measures, ground.objective, same_patients=same_patients)
     count = patients or (split.patients if split else 1)
     _check_size(draws * count * strategies)
     return design_of(), count, split
@@ -176,7 +179,7 @@ def psa(
     def design() -> Design:
         return joint_draws(scenario, ground.worlds.uncertain, draws, sources=set(sources) or None)
 
-    drawn, count, split = _sized(ground, design, draws, patients)
+    drawn, count, split = _sized(ground, design, draws, patients, same_patients=False)
     study = Study("psa", scenario, drawn, ground.measures, count)
     return Question(study, lambda table: Probabilistic(study, table, _base_case(study)), split)
 
