@@ -21,6 +21,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from hcc_sim.analyses.study.folder import KEPT
 from hcc_sim.analyses.study.runs import Done, Rows, Runner, Task
 from hcc_sim.errors import InputError, MachineError, Problem
 
@@ -44,8 +45,6 @@ LOOK_SECONDS = 1.0
 
 DEAF = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 """Read by workers of our own as they begin: Ctrl-C is for this process to handle."""
-
-KEPT = "finished draws are kept, and the same command goes on"
 
 
 @dataclass(frozen=True)
