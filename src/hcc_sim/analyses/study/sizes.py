@@ -64,10 +64,11 @@ class Split:
         )
         if same_patients:
             error = math.sqrt(self.between_patients / patients)
-            return f"{told}; {patients:,} patients, the same in all {draws:,} draws, leave a standard error of {error:,.2g}."
+            who = f"{patients:,} patients, the same in all {draws:,} draws"
+            return f"{told}; {who}, leave a standard error of {error:,.2g}."
         return (
-            f"{told}; with {patients:,} patients a draw, {100 * self.noise_share(patients):.1f}% of the variance between "
-            f"draws is few patients', and the mean over {draws:,} draws has a standard error of "
+            f"{told}; with {patients:,} patients a draw, {100 * self.noise_share(patients):.1f}% of the variance "
+            f"between draws is few patients', and the mean over {draws:,} draws has a standard error of "
             f"{self.standard_error(patients, draws):,.2g}."
         )
 
