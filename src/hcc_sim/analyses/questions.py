@@ -9,7 +9,7 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -65,6 +65,8 @@ class Question(Generic[R]):
     split: Split | None = None
     errors: bool = False
     called: str = ""
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    """What the reading hangs on besides the draws, for JSON."""
 
     def answer(
         self, folder: Path | str | None = None, workers: Workers | None = None, told: Told = lambda done, of: None
@@ -212,7 +214,7 @@ def voi(
     def read(table: DrawTable) -> Information:
         return Information(asked.read(table), known, population)
 
-    return Question(asked.study, read, asked.split, called="voi")
+    return Question(asked.study, read, asked.split, called="voi", asked={"population": population})
 
 
 def one_way(
@@ -241,7 +243,7 @@ def one_way(
         best, other = _pair(scenario, table, ground.objective, strategy, versus)
         return OneWay(study, table, quantities, ground.objective, best, other)
 
-    return Question(study, read, split, errors=True)
+    return Question(study, read, split, errors=True, asked=_asked(ground, strategy, versus))
 
 
 def two_way(
@@ -270,7 +272,7 @@ def two_way(
         best, other = _pair(scenario, table, ground.objective, strategy, versus, middle)
         return Grid(study, table, chosen_axes, ground.objective, best, other)
 
-    return Question(study, read, split, errors=True)
+    return Question(study, read, split, errors=True, asked=_asked(ground, strategy, versus))
 
 
 def threshold(
@@ -303,7 +305,11 @@ def threshold(
     draws = sum(len(axis.values) for axis in axes)
     design, count, split = _sized(ground, lambda: thresholds.design_of(axes), draws, patients)
     study = Study("threshold", scenario, design, ground.measures, count)
-    return Question(study, lambda table: Thresholds(study, table, tuple(axes), ground.objective), split, errors=True)
+
+    def read(table: DrawTable) -> Thresholds:
+        return Thresholds(study, table, tuple(axes), ground.objective)
+
+    return Question(study, read, split, errors=True, asked=_asked(ground))
 
 
 def timing(
@@ -411,7 +417,7 @@ def _screening(
         best, worst = ground.objective.best(mean), ground.objective.best(-mean)
         return Screening(study, table, scheme, objectives, names[best], names[worst])
 
-    return Question(study, read, split)
+    return Question(study, read, split, asked=_asked(ground))
 
 
 def _objectives(ground: _Ground, outcomes: Sequence[str]) -> tuple[Objective, ...]:
@@ -426,6 +432,11 @@ def _objectives(ground: _Ground, outcomes: Sequence[str]) -> tuple[Objective, ..
         if one not in unique:
             unique.append(one)
     return tuple(unique)
+
+
+def _asked(ground: _Ground, strategy: str | None = None, versus: str | None = None) -> dict[str, Any]:
+    one = ground.objective
+    return {"objective": [one.name, one.threshold], "strategy": strategy, "versus": versus}
 
 
 def _usual(scenario: Scenario, known: Mapping[str, Uncertain]) -> list[str]:
