@@ -22,6 +22,7 @@ from hcc_sim.economics import (
     CostsAndEffects,
     Partial,
     population_value,
+    regression,
     shares_of_variance,
     smooth_functions,
     value_of_partial_information,
@@ -180,6 +181,45 @@ def test_three_inputs_that_multiply():
     assert estimate(inputs[:, :2], increment).value < 0.9 * perfect(increment)
 
 
+def test_inputs_that_matter_only_as_three():
+    """Increment x1 x2 x3 - 0.2, all known."""
+    inputs = np.random.default_rng(34).standard_normal((DRAWS, 3))
+    increment = inputs.prod(axis=1) - 0.2
+    assert estimate(inputs, increment).value > 0.95 * perfect(increment)
+    pair = estimate(inputs[:, :2], increment)
+    assert pair.value < Z * pair.standard_error
+
+
+def test_many_inputs_in_one_bent_sum():
+    """Increment 2 / (1 + exp(-s)) - 1.2 + noise, s the sum of ten: products of pairs do not bend so."""
+
+    def expected_increment(s: Floats | float) -> Floats | float:
+        return 2.0 / (1.0 + np.exp(-s)) - 1.2
+
+    scale = math.sqrt(10.0)
+    turn = math.log(1.5)
+    expected, _ = quad(lambda s: expected_increment(s) * norm.pdf(s, scale=scale), turn, 8.0 * scale)
+    random = np.random.default_rng(35)
+    inputs, noise = random.standard_normal((2000, 10)), random.standard_normal(2000)
+    assert_near(estimate(inputs, expected_increment(inputs.sum(axis=1)) + 0.5 * noise), expected, 0.055)
+
+
+def test_correlated_inputs_that_multiply():
+    """The mean of x y is not 0 then; x y is known, so all of its variance is explained."""
+    random = np.random.default_rng(36)
+    x, other = random.standard_normal((2, DRAWS))
+    inputs = np.stack([x, 0.9 * x + math.sqrt(0.19) * other], axis=1)
+    outcome = inputs.prod(axis=1) + 0.1 * other
+    (source,) = shares_of_variance(outcome, {"x and y": inputs}).sources
+    assert source.share > 0.999
+    fit = regression.regression(inputs, (outcome - outcome.mean())[:, None])
+    centred = fit.columns.matrix(slice(None))
+    centred = centred - centred.mean(axis=0)
+    assert fit.gram == pytest.approx(centred.T @ centred, abs=1e-8 * DRAWS)
+    assert fit.fitted[:, 0] == pytest.approx(centred @ fit.likely.mean[0], abs=1e-8)
+    assert fit.fitted.mean() == pytest.approx(0.0, abs=1e-10)
+
+
 def test_the_scale_of_an_input_does_not_count():
     random = np.random.default_rng(7)
     x, noise = random.standard_normal((2, DRAWS))
@@ -214,12 +254,12 @@ def test_heormodel_finds_the_same(name: str):
     assert found.standard_error < 0.06 * expected
 
 
-def test_a_linear_block_is_that_of_scikit_learn():
+def test_a_linear_block_is_that_of_scikit_learn(monkeypatch: pytest.MonkeyPatch):
     """Its BayesianRidge maximises the same likelihood, by other steps."""
     from sklearn.linear_model import BayesianRidge
 
     random = np.random.default_rng(10)
-    scores = normal_scores(random.standard_normal((400, 30)))
+    scores = normal_scores(random.standard_normal((400, 30)) + random.standard_normal((400, 1)))
     outcome = scores @ random.standard_normal(30) * 0.1 + random.standard_normal(400)
     outcome -= outcome.mean()
     ours = _fit(linear_columns(scores), outcome[:, None])
@@ -228,8 +268,27 @@ def test_a_linear_block_is_that_of_scikit_learn():
     # It does not count the mean as a degree of freedom.
     left = 400.0 - ours.degrees_of_freedom[0]
     assert ours.noise[0] == pytest.approx(left / (left - 1.0) / theirs.alpha_, rel=1e-3)
-    steps = np.linalg.solve(ours.likely.root[0].T, np.eye(30)).T * ours.likely.spread[0]
-    assert steps.T @ steps == pytest.approx(theirs.sigma_, abs=1e-4)
+    monkeypatch.setattr(regression, "DRAWN", 40_000)
+    drawn = ours.drawn(ours.likely)[:, 0]
+    assert drawn.mean(axis=0) == pytest.approx(ours.likely.mean[0], abs=1e-12), "each draw has its mirror image"
+    size = np.sqrt(np.diag(theirs.sigma_))
+    assert np.cov(drawn.T) / np.outer(size, size) == pytest.approx(theirs.sigma_ / np.outer(size, size), abs=0.04)
+
+
+@pytest.mark.parametrize("correlation", [0.9, -0.5])
+def test_errors_of_two_strategies_go_together(monkeypatch: pytest.MonkeyPatch, correlation: float):
+    """Coefficients of two outcomes are as correlated as their residuals are."""
+    random = np.random.default_rng(37)
+    scores = normal_scores(random.standard_normal((DRAWS, 5)))
+    one, other = random.standard_normal((2, DRAWS))
+    noise = np.stack([one, correlation * one + math.sqrt(1.0 - correlation**2) * other], axis=1)
+    outcomes = scores @ random.standard_normal((5, 2)) + noise * [1.0, 3.0]
+    fit = _fit(linear_columns(scores), outcomes - outcomes.mean(axis=0))
+    monkeypatch.setattr(regression, "DRAWN", 40_000)
+    drawn = fit.drawn(fit.likely)
+    found = np.corrcoef(drawn[:, :, 0].T)[0, 1]
+    assert found == pytest.approx(np.corrcoef(fit.residuals.T)[0, 1], abs=Z / math.sqrt(20_000.0))
+    assert found == pytest.approx(correlation, abs=Z / math.sqrt(DRAWS))
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
@@ -264,28 +323,28 @@ REPLICATES = 200
 
 
 @pytest.mark.parametrize(
-    ("draw", "expected"),
+    ("draw", "expected", "replicates"),
     [
-        (single, normal_loss(0.3, 0.5)),
-        (three_strategies, value_of_three_strategies()),
-        (weak_group, normal_loss(0.1, math.sqrt(0.1))),
+        (single, normal_loss(0.3, 0.5), REPLICATES),
+        (three_strategies, value_of_three_strategies(), REPLICATES),
+        (weak_group, normal_loss(0.1, math.sqrt(0.1)), 100),
     ],
 )
 def test_intervals_cover_as_often_as_they_say(
-    draw: Callable[[np.random.Generator], tuple[Floats, list[Floats]]], expected: float
+    draw: Callable[[np.random.Generator], tuple[Floats, list[Floats]]], expected: float, replicates: int
 ):
     found = []
-    for replicate in range(REPLICATES):
+    for replicate in range(replicates):
         inputs, increments = draw(np.random.default_rng([11, replicate]))
         found.append(estimate(inputs, *increments))
     values, errors = np.array([(one.value, one.standard_error) for one in found]).T
     covered = np.mean(np.abs(values - expected) < norm.ppf(0.975) * errors)
-    assert covered > 0.95 - Z * math.sqrt(0.95 * 0.05 / REPLICATES)
-    # The error of a standard deviation of normal numbers is one part in sqrt(2 n).
+    assert covered > 0.95 - Z * math.sqrt(0.95 * 0.05 / replicates)
+    # The error of a standard deviation of normal numbers is one part in sqrt(2 n); a tenth is what they are not.
     assert np.std(values, ddof=1) == pytest.approx(
-        math.sqrt(np.mean(errors**2)), rel=Z / math.sqrt(2.0 * REPLICATES) + 0.1
+        math.sqrt(np.mean(errors**2)), rel=Z / math.sqrt(2.0 * replicates) + 0.1
     )
-    assert np.mean(errors) / math.sqrt(REPLICATES) < 0.05 * expected
+    assert np.mean(errors) / math.sqrt(replicates) < 0.05 * expected
 
 
 def test_a_weak_group_has_its_value_and_neither_fit_nor_least_squares_have_it():
@@ -356,6 +415,21 @@ def test_outliers_of_an_outcome_are_not_taken_for_a_bend():
         (source,) = shares_of_variance(outcome, {"idle": random.standard_normal((DRAWS, 150))}).sources
         assert source.share < 0.06
         assert source.share < 2.5 * source.standard_error
+
+
+def test_outliers_do_not_bend_what_is_straight():
+    """One input of 150 moves the outcome, along a line: the others add next to nothing to its share, if anything.
+
+    A sum of inputs that is fitted to a draw itself follows its outlier, and then seems to be bent: 0.03 more.
+    """
+    random = np.random.default_rng(38)
+    more = []
+    for _ in range(6):
+        inputs = random.standard_normal((DRAWS, 150))
+        outcome = inputs[:, 0] + 0.4 * random.standard_normal(DRAWS) ** 3
+        one, group = shares_of_variance(outcome, {"one": inputs[:, 0], "group": inputs}).sources
+        more.append(group.share - one.share)
+    assert abs(np.mean(more)) < 0.015
 
 
 def test_no_group_loses_by_an_input_more():
@@ -537,7 +611,9 @@ def test_a_share_without_degrees_of_freedom_would_be_wrong():
     shares, plain = [], []
     for replicate in range(50):
         inputs, (outcome,) = weak_group(np.random.default_rng([29, replicate]))
-        (one,) = shares_of_variance(outcome, {"group": inputs}).sources
+        found = shares_of_variance(outcome, {"group": inputs})
+        (one,) = found.sources
+        assert found.rest_standard_error == pytest.approx(one.standard_error), "what is left of it errs as it does"
         shares.append(one.share)
         columns = np.c_[np.ones(len(inputs)), inputs]
         left = outcome - columns @ np.linalg.lstsq(columns, outcome, rcond=None)[0]

@@ -14,7 +14,7 @@ What to know when reading it:
 - Where draws carry noise of few patients, the regression averages over it.  The value of perfect information takes such
   noise for knowledge and is too high.
 - No value can be below 0, so that of inputs which do not matter is above it on average, by up to about a standard
-  error; the highest of hundreds of them lies at two or three.  A ranking is to be read with its errors.
+  error; the highest of hundreds of them lies at one or two.  A ranking is to be read with its errors.
 - Where the best two strategies are nearly equal in expectation, all values of information, that of perfect information
   too, come out low, by up to 0.4 standard errors of their mean increment: the draws that choose also value the choice.
 - A curve that does not stand out from chance is taken for a straight line (`smooth_functions.columns_for`), and jumps

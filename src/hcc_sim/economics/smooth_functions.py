@@ -2,8 +2,8 @@
 
 Inputs enter by their normal scores, so a result is the same whether an input or its logarithm is given.  A function of
 one score is a cubic spline on uniform knots, linear beyond them, with a penalty on second differences (P. H. C. Eilers
-and B. D. Marx, Statistical Science 11 (1996) 89-121, doi:10.1214/ss/1038425655), written in the functions that
-are orthonormal where scores are normal and bend the more the later they come; the first is the score itself.
+and B. D. Marx, Statistical Science 11 (1996) 89-121, doi:10.1214/ss/1038425655), written in functions that are
+uncorrelated where scores are normal and bend the more the later they come; the first is straight.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BENDS_WHEN_MANY = 8
 BENDS_TRIED = 4
 LOWEST_BAR = 3.5
 LEAST_SIZE = 1e-6
-# Which functions of two inputs are multiplied: score x score, score x first bend, and so on up to third order.
+# Which functions of two inputs are multiplied: score x score, score x first bend, and so on.
 PRODUCTS = ((0, 0), (0, 1), (1, 0), (0, 2), (2, 0), (1, 1))
 ROWS_AT_ONCE = 8192
 SCORES_FOR_BASIS = 2000
@@ -49,7 +49,7 @@ def normal_scores(inputs: Floats) -> Floats:
 
 
 def curves(scores: Floats, most: int | None = None) -> Floats:
-    """(n, k) of scores (n,) the score and its bends, the later the more bent and the smaller."""
+    """(n, k) of scores (n,) a straight line and its bends, the later the more bent and the smaller."""
     splines, to_curves, means = _basis()
     return np.asarray((splines.transform(scores[:, None]) - means) @ to_curves[:, :most])
 
@@ -68,9 +68,12 @@ def _basis() -> tuple[Any, Floats, Floats]:
     orthonormal = axes[:, 1:] / np.sqrt(sizes[1:])
     bends = np.diff(orthonormal, n=2, axis=0)
     penalties, turned = np.linalg.eigh(bends.T @ bends)
+    to_curves = orthonormal @ turned
+    # Each ends upwards: its sign is nobody's choice.
+    to_curves *= np.sign(to_curves[-1])
     # Scaled so that one common variance of coefficients is the penalty; the first bend keeps its size.
     scale = np.sqrt(penalties[1] / np.maximum(penalties, penalties[1]))
-    return splines, orthonormal @ turned * scale, means
+    return splines, to_curves * scale, means
 
 
 @dataclass(frozen=True)
