@@ -195,7 +195,7 @@ def explained_by_source(psa: Probabilistic, quantities: Mapping[str, Uncertain])
         if best == worst or np.ptp(contrast) == 0.0 or not np.isfinite(contrast).all():
             continue
         noise = objective.error(table, table.noise[table.shape.parts.index(ALL)], names[best], names[worst]) ** 2
-        shares = shares_of_variance(contrast, columns, noise)
+        shares = shares_of_variance(contrast, columns, None if math.isnan(noise) else noise)
         found += [Explained(objective.name, names[best], names[worst], *row) for row in _rows(shares)]
     return tuple(found)
 
