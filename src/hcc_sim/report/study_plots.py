@@ -16,7 +16,7 @@ from hcc_sim.analyses.psa import Probabilistic
 from hcc_sim.analyses.screening import Screening
 from hcc_sim.analyses.sobol import SobolDesign
 from hcc_sim.analyses.threshold import Thresholds
-from hcc_sim.analyses.voi import Information
+from hcc_sim.analyses.voi import EVERYTHING, Information
 from hcc_sim.report.delays_plot import delays_by_subgroup_figure, delays_figure
 from hcc_sim.report.draws_plots import (
     acceptability_figure,
@@ -30,6 +30,7 @@ from hcc_sim.report.plot_words import scaled, short
 from hcc_sim.report.plots import Plot
 from hcc_sim.report.screen import NOT_ADVICE
 from hcc_sim.report.screening_plots import morris_figure, sobol_figure
+from hcc_sim.report.study_words import Reading
 from hcc_sim.report.style import STYLE
 from hcc_sim.report.threshold_plot import thresholds_figure
 from hcc_sim.report.tornado_plot import Words, bar_of_swing, tornado_figure
@@ -37,29 +38,9 @@ from hcc_sim.report.tornado_plot import Words, bar_of_swing, tornado_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Reading = Probabilistic | OneWay | Grid | Thresholds | OptimalTiming | Screening | Information
-"""What a study was read as."""
-
 Drawn = Callable[[Any], "tuple[Figure, pd.DataFrame]"]
 
 MOST_SWINGS = 20
-
-SHOWS = {
-    "draws": "Outcomes over draws: means, the central 95% of draws and the base case, by strategy",
-    "draws-plane": "Costs and QALYs of each strategy minus the first in every draw, with the thresholds",
-    "acceptability": "Share of draws in which each strategy is best, over thresholds, with the frontier",
-    "perfect-information": "Expected value of perfect information over thresholds",
-    "one-way": "The difference across the interval of each parameter, the strongest first",
-    "grid": "The difference over a grid of parameters, its zero line, and the best strategy at each point",
-    "thresholds": "The best strategy along each parameter, with the values at which it changes",
-    "delays": "What each delay is expected to bring, its difference from the first, and how often it is best",
-    "delays-subgroups": "The same by subgroup",
-    "sobol": "Shares of variance by parameter, alone and in all",
-    "morris": "Mean absolute effect and spread of effects of each parameter",
-    "information": "Expected value of partial perfect information by source, section and parameter",
-    "variance": "Share of variance by source for each outcome",
-}
-"""Name of a plot -> what it shows, in the order of a page."""
 
 
 def plots_of_reading(reading: Reading) -> dict[str, Callable[[], Plot]]:
@@ -106,7 +87,8 @@ def _drawn(reading: Reading) -> Mapping[str, Drawn]:
         case Screening():
             return {"sobol": sobol_figure} if isinstance(reading.scheme, SobolDesign) else {"morris": morris_figure}
         case Information():
-            found: dict[str, Drawn] = {"information": information_figure}
+            worth = any(one.value > 0.0 for one in reading.ranked(EVERYTHING))
+            found: dict[str, Drawn] = {"information": information_figure} if worth else {}
             return found | ({"variance": variance_figure} if reading.explained else {})
 
 
