@@ -203,7 +203,16 @@ class OptimalTiming:
                 f"{one.share_best:.0%}; the middle half of their best delays runs from "
                 f"{format_duration(one.best_in_draws_low)} to {format_duration(one.best_in_draws_high)}."
             )
-        return tuple(found)
+        return (*found, *([] if self.base is None else [self._windows(self.base)]))
+
+    @staticmethod
+    def _windows(base: Timing) -> str:
+        """What ends the window of those who wait longest, in the base case."""
+        longest = max(row.delay_months for row in base.endings)
+        ended = [row for row in base.endings if row.delay_months == longest and row.share > 0.0]
+        told = ", ".join(f"{row.ended_by} {row.share:.0%}" for row in sorted(ended, key=lambda row: -row.share))
+        whose = f"Of the {base.population} with a delay of {format_duration(longest)}, in the base case,"
+        return f"{whose} the window ends by: {told}." if told else f"{whose} nobody's window ends."
 
 
 def _error(values: Floats, noise: float) -> float:
