@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from statistics import NormalDist
 
 import numpy as np
@@ -85,6 +86,19 @@ def test_a_draw_is_taken_given_what_is_held():
     assert Worlds(free).world({}, z).values[0]["regrowth.median"] == pytest.approx(
         fit.quantities["regrowth.median"].at(z["regrowth.median"]), rel=1e-12
     )
+
+
+def test_every_scenario_can_be_drawn():
+    """All quantities that a world needs are in the design, whoever sets them: fit, regimen, preset, file."""
+    for file in sorted(Path("scenarios").glob("*.yaml")):
+        scenario = load_scenario(file)
+        worlds = Worlds(scenario)
+        design = joint_draws(scenario, worlds.uncertain, 2)
+        runner = Runner(Task(scenario, None, 1_000, False, design.columns, design.unknowns))
+        rows = design.rows(0, 2)
+        for at in range(2):
+            values = runner._inputs(rows, at, runner._world(rows, at))
+            assert np.isfinite(values).all(), file
 
 
 def test_what_is_held_or_decided_is_not_uncertain(scenario):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hcc_sim.analyses.study.uncertain import (
+    CALIBRATION,
     FAMILY,
     STRUCTURE,
     Uncertain,
@@ -45,12 +46,14 @@ class Worlds:
         fit = scenario.fit
         self._fit = fit
         self._quantities: dict[str, Quantity] = {} if fit is None else dict(fit.quantities)
-        self._beliefs = {
+        defaults = scenario.strategies[0].layers.defaults
+        self._beliefs = {  # what a preset says is of its population and tells the fit nothing
             name
             for name, one in self.uncertain.items()
-            if fit is not None
+            if one.source == CALIBRATION
+            and fit is not None
             and name in fit.covariance
-            and scenario.strategies[0].layers.defaults[one.parameter].kind == "assumed"
+            and defaults[one.parameter].kind == "assumed"
             and not name.startswith(OF_SCENARIO)
         }
 
