@@ -54,7 +54,7 @@ def delays_figure(reading: OptimalTiming) -> tuple[Figure, pd.DataFrame]:
 def delays_by_subgroup_figure(reading: OptimalTiming) -> tuple[Figure, pd.DataFrame]:
     """The same of the first objective alone, a row of panels for each part of the patients."""
     parts = reading.table.shape.parts
-    rows = [_row(reading, part, 0, short(part, 60)) for part in parts[:MOST_PARTS]]
+    rows = [_row(reading, part, 0, "all patients" if part == ALL else short(part, 60)) for part in parts[:MOST_PARTS]]
     objective = reading.objectives[0]
     about = f"; {objective.name} ({scaled(objective.unit)[1]})"
     if len(parts) > MOST_PARTS:

@@ -32,6 +32,8 @@ OF_95 = math.sqrt(-2.0 * math.log(0.05))
 """Standard deviations from the middle to the outline that holds 95% of a normal distribution of two numbers."""
 
 CORNERS = 181
+STAGGER = 0.17
+LEAST = 1e-9
 MOST_PANELS = 10
 ROW_INCHES, PANEL_INCHES = 0.26, 0.68
 
@@ -174,12 +176,12 @@ def _threshold_lines(axes: Axes, reading: Probabilistic) -> None:
     low, high = axes.get_xlim()
     bottom, top = axes.get_ylim()
     right = high >= -low
-    for threshold in terms.thresholds:
+    for place, threshold in enumerate(terms.thresholds):
         slope = threshold / THOUSAND
         axes.plot([low, high], [low * slope, high * slope], color="#777777", linewidth=1.0, linestyle=(0, (1.5, 2)),
                   zorder=1.5)  # fmt: skip
-        x = min(high, top / slope) if right else max(low, bottom / slope)
-        x = x if math.isfinite(x) and slope > 0.0 else (high if right else low)
+        x = min(high, top / max(slope, LEAST)) if right else max(low, bottom / max(slope, LEAST))
+        x *= 1.0 - STAGGER * place  # lines that leave close together are named apart
         axes.annotate(
             f"{threshold:,.0f} a QALY", (x, x * slope), fontsize=7.5, color="#555555", ha="right" if right else "left",
             va="top" if right else "bottom", xytext=(-6, -4) if right else (6, 4), textcoords="offset points",
@@ -212,14 +214,14 @@ def acceptability_figure(reading: Probabilistic) -> tuple[Figure, pd.DataFrame]:
         _frontier(axes, ours, strategy_style(s)["color"])
         axes.plot(at, shares, zorder=3, **strategy_style(s))
         handles.append(Line2D([], [], linewidth=1.9, **strategy_style(s)))
-        labels.append(textwrap.fill(short(name, 60), 26))
+        labels.append(textwrap.fill(short(name, 60), 24))
     handles.append(Line2D([], [], color="#999999", linewidth=8.0, alpha=0.4, solid_capstyle="butt"))
     labels.append("on the frontier")
     axes.set_ylim(-2.0, 102.0)
     axes.set_ylabel("best in % of draws")
     _over_thresholds(axes, reading)
     put_key(figure, handles, labels, loc="upper left", bbox_to_anchor=(0.73, 1 - 0.95 / height), handlelength=3.2,
-            labelspacing=0.7)  # fmt: skip
+            fontsize=8.5, labelspacing=0.7)  # fmt: skip
     put_foot(figure, lines, height)
     return figure, pd.DataFrame(rows)
 

@@ -172,8 +172,8 @@ def _draw(axes: Axes, of: Sequence[Axis], one: _Map, norm: Normalize, found: Seq
         if marked:
             mark = found.index(int(one.best[i, j]))
             axes.plot(x[i].mean(), y[j].mean() + (0.2 if told else 0.0), MARKS[mark % len(MARKS)],
-                      markersize=4.4 if small else 5.4, color=strategy_style(found[mark])["color"],
-                      markeredgecolor="white", markeredgewidth=0.6, zorder=4)  # fmt: skip
+                      markersize=4.8 if small else 6.0, color=strategy_style(found[mark])["color"],
+                      markeredgecolor=DARK, markeredgewidth=0.7, zorder=4)  # fmt: skip
     _zero(axes, one.differences, x, y)
     axes.set_xlim(x[0, 0], x[-1, 1])
     axes.set_ylim(y[0, 0], y[-1, 1])
@@ -231,7 +231,7 @@ def _keys(
     if len(found) > 1:
         handles = [
             Line2D([], [], linestyle="none", marker=MARKS[k % len(MARKS)], color=strategy_style(place)["color"],
-                   markersize=7) for k, place in enumerate(found)
+                   markersize=7, markeredgecolor=DARK, markeredgewidth=0.7) for k, place in enumerate(found)
         ]  # fmt: skip
         labels = [in_lines(names[place], 20) for place in found]
         key = put_key(figure, handles, labels, loc="upper left", bbox_to_anchor=(0.775, 1 - 2.95 / height), fontsize=8,
@@ -274,7 +274,7 @@ def _line_figure(reading: Grid) -> Figure:
     _thin(axes, places)
     axes.set_xlabel(axis_name(*_of(axis)), parse_math=False)
     axes.set_ylabel(f"{in_lines(reading.objective.name, 40)}\n({unit})", parse_math=False)
-    key = put_key(figure, handles, [in_lines(name, 26) for name in found], loc="upper left",
+    key = put_key(figure, handles, [in_lines(name, 22) for name in found], loc="upper left",
                   bbox_to_anchor=(0.73, 1 - 0.9 / height), title="best of all")  # fmt: skip
     key.set_alignment("left")
     put_foot(figure, lines, height)

@@ -105,8 +105,8 @@ def variance_figure(reading: Information) -> tuple[Figure, pd.DataFrame]:
     height = HEAD_INCHES + 0.25 + inside + 0.6 + foot_inches(lines)
     figure = Figure(figsize=(WIDTH_INCHES, height))
     first = rows[0]
-    about = f"'{short(first.strategy, 40)}' minus '{short(first.versus, 40)}'; {about_draws(reading.psa)}"
-    head(figure, f"Whose uncertainty it is: {reading.psa.study.scenario.title}", short(about, 135), height)
+    about = f"'{short(first.strategy, 25)}' minus '{short(first.versus, 25)}'; {about_draws(reading.psa)}"
+    head(figure, f"Whose uncertainty it is: {reading.psa.study.scenario.title}", short(about, 125), height)
     wide = 0.71 / len(outcomes)
     for place, outcome in enumerate(outcomes):
         where = (0.25 + place * wide, 1 - (HEAD_INCHES + 0.25 + inside) / height, 0.85 * wide, inside / height)
@@ -126,9 +126,8 @@ def variance_figure(reading: Information) -> tuple[Figure, pd.DataFrame]:
                         parse_math=False)  # fmt: skip
         axes.set_ylim(len(sources) - 0.5, -0.5)
         axes.grid(visible=False, axis="y")
-        axes.set_title(in_lines(outcome, 24), fontsize=8.5, loc="left", parse_math=False, color=DARK)
+        axes.set_title(in_lines(outcome, int(112 * wide), 3), fontsize=8, loc="left", parse_math=False, color=DARK)
         axes.tick_params(axis="x", labelsize=8)
-        if place == len(outcomes) // 2:
-            axes.set_xlabel("share of the variance over draws")
+    figure.text(0.6, (foot_inches(lines) + 0.1) / height, "share of the variance over draws", ha="center", va="bottom")
     put_foot(figure, lines, height)
     return figure, pd.DataFrame(rows)

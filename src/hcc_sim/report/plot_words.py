@@ -45,7 +45,7 @@ def short(text: str, most: int) -> str:
 
 def head(figure: Figure, title: str, told: str, height_inches: float) -> None:
     """Title of a figure, and of whom it tells below."""
-    cut = textwrap.shorten(title, LONGEST_TITLE, placeholder="…")
+    cut, told = textwrap.shorten(title, LONGEST_TITLE, placeholder="…"), " ".join(told.split())
     figure.text(0.03, 1 - 0.2 / height_inches, cut, fontsize=12.5, fontweight="bold", va="top", parse_math=False)
     figure.text(0.03, 1 - 0.5 / height_inches, told, fontsize=9, color="#333333", va="top", parse_math=False)
 

@@ -30,7 +30,7 @@ TO_NEVER = 0.86
 
 NEVER_FROM = 0.92
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "ooo", "---", "+++")
-LETTER = 0.0095
+LETTER = 0.0155
 """Width of a letter beside a strip, as a share of its length."""
 
 
@@ -46,7 +46,7 @@ def thresholds_figure(reading: Thresholds) -> tuple[Figure, pd.DataFrame]:
     figure = Figure(figsize=(WIDTH_INCHES, height))
     head(figure, f"Where the choice turns: {reading.study.scenario.title}", short(_about(reading), 130), height)
     inside = STRIP_INCHES * len(shown)
-    axes = figure.add_axes((0.32, 1 - (HEAD_INCHES + inside) / height, 0.47, inside / height))
+    axes = figure.add_axes((0.32, 1 - (HEAD_INCHES + inside) / height, 0.42, inside / height))
     for row, axis in enumerate(shown):
         _strip(axes, row, axis, _regions(reading, axis), names)
     axes.set_xlim(0.0, 1.0)
@@ -54,12 +54,13 @@ def thresholds_figure(reading: Thresholds) -> tuple[Figure, pd.DataFrame]:
     axes.set_xticks([])
     labels = [in_lines(axis.quantity.name, 36) for axis in shown]
     axes.set_yticks(range(len(shown)), labels, fontsize=7.5, parse_math=False, linespacing=1.0)
-    axes.tick_params(axis="y", length=0, pad=50)
+    axes.tick_params(axis="y", length=0, pad=56)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
     handles = [_patch(names.index(name)) for name in best]
-    key = put_key(figure, handles, [in_lines(name, 20) for name in best], loc="upper left", fontsize=8.5,
-                  bbox_to_anchor=(0.855, 1 - (HEAD_INCHES - 0.05) / height), title="the best")  # fmt: skip
+    key = put_key(figure, handles, [in_lines(name, 16) for name in best], loc="upper left", fontsize=8,
+                  handlelength=1.5, bbox_to_anchor=(0.825, 1 - (HEAD_INCHES - 0.05) / height),
+                  title="the best")  # fmt: skip
     key.set_alignment("left")
     put_foot(figure, lines, height)
     return figure, pd.DataFrame(reading.regions)
@@ -134,19 +135,34 @@ def _strip(axes: Axes, row: int, axis: Axis, regions: Sequence[Region], names: S
             until = end
         _bar(axes, row, min(begin, end), min(until, end), position)
         if k:
-            text = tick(unit, region.from_value)
-            half = 0.5 * LETTER * len(text)
-            if begin - half > reach:
-                axes.annotate(text, (begin, row - 0.22), xytext=(0, 1), textcoords="offset points", fontsize=7,
-                              ha="center", va="bottom", color=DARK)  # fmt: skip
-                reach = begin + half
+            reach = _turn_named(axes, row, begin, tick(unit, region.from_value), reach)
             axes.plot([begin] * 2, [row - 0.26, row + 0.22], color=DARK, linewidth=1.1)
     base = axis.quantity.base
     if axis.values[0] <= base <= axis.values[-1]:
-        axes.plot(_place(axis, base), row, "D", markersize=5, color="white", markeredgecolor=DARK, markeredgewidth=0.9)
+        axes.plot(
+            _place(axis, base),
+            row,
+            "D",
+            markersize=5,
+            color="white",
+            markeredgecolor=DARK,
+            markeredgewidth=0.9,
+            clip_on=False,
+        )
     for at, value, where in ((0.0, axis.values[0], "right"), (1.0, axis.values[-1], "left")):
         axes.annotate(tick(unit, value), (at, row), xytext=(-4 if where == "right" else 4, 0), fontsize=7, ha=where,
                       textcoords="offset points", va="center", color="#444444", annotation_clip=False)  # fmt: skip
+
+
+def _turn_named(axes: Axes, row: int, at: float, text: str, reach: float) -> float:
+    """A turn's value above it, a little to the right where another stands there, or left out; how far names reach."""
+    half = 0.5 * LETTER * (len(text) + 1)
+    place = max(at, reach + half)
+    if place - at > 2.0 * half:
+        return reach
+    axes.annotate(text, (place, row - 0.22), xytext=(0, 1), textcoords="offset points", fontsize=7, ha="center",
+                  va="bottom", color=DARK, annotation_clip=False)  # fmt: skip
+    return place + half
 
 
 def _bar(axes: Axes, row: int, begin: float, until: float, position: int) -> None:
