@@ -329,6 +329,19 @@ def test_information_of_two_normal_parameters():
     assert ranked == ["x", "y"]
 
 
+def test_information_is_told_in_health_too():
+    """In QALYs, whatever they cost: here costs are 0, so that it is the value in money divided by the threshold."""
+    psa = normal_psa()
+    quantities = {"x": uncertain("x", -6, 6), "y": replace(uncertain("y", -2, 2), source="prices")}
+    reading = Information(psa, quantities)
+    money = {(one.kind, one.known): one.value for one in reading.worths if one.threshold == LAMBDA}
+    qalys = {(one.kind, one.known): one.value for one in reading.effects if one.outcome == "QALYs (discounted)"}
+    assert qalys == {key: pytest.approx(value / LAMBDA, rel=1e-6) for key, value in money.items()}
+    assert {one.outcome for one in reading.effects} == {"QALYs (discounted)", "OS: restricted mean to 120 months"}
+    assert all(one.value == 0.0 for one in reading.effects if one.outcome.startswith("OS")), "it is equal in all"
+    assert "Were QALYs (discounted) all that counts" in reading.sentences()[-2]
+
+
 def test_shares_of_variance_by_source():
     psa = normal_psa(noise=2.0)
     quantities = {"x": uncertain("x", -6, 6), "y": replace(uncertain("y", -2, 2), source="prices")}

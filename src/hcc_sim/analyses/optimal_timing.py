@@ -155,7 +155,8 @@ class OptimalTiming:
         """(S,) the share of draws in which each is the best; equal ones share a draw."""
         sign = -1.0 if objective.less_is_better else 1.0
         top = sign * values == (sign * values).max(axis=1, keepdims=True)
-        return np.asarray((top / top.sum(axis=1, keepdims=True)).mean(axis=0))
+        with np.errstate(invalid="ignore"):  # not known in some draw: in none
+            return np.asarray((top / top.sum(axis=1, keepdims=True)).mean(axis=0))
 
     def _optimal(self, objective: Objective, values: Floats, noise: Floats) -> Floats:
         """(S,) how often each has the best mean when draws are drawn again (B. Efron, Annals of Statistics 7 (1979)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from hcc_sim.analyses.psa import Probabilistic
 from hcc_sim.analyses.study.measured import ALL
+from hcc_sim.analyses.study.objective import Objective
 from hcc_sim.analyses.study.uncertain import Uncertain
+from hcc_sim.economics import CostsAndEffects
 from hcc_sim.economics.net_benefit import value_of_perfect_information
 from hcc_sim.economics.partial_information import (
     Shares,
@@ -45,6 +47,19 @@ class Worth(NamedTuple):
     population_value: float
     population_standard_error: float
     currency: str
+
+
+class Effect(NamedTuple):
+    """What knowing one thing is worth in an outcome of health, per patient, whatever it costs."""
+
+    known: str
+    kind: str
+    parameters: int
+    outcome: str
+    value: float
+    standard_error: float
+    share_of_perfect: float
+    unit: str
 
 
 class Explained(NamedTuple):
@@ -123,6 +138,35 @@ class Information:
         return [one for one in self.worths if one.kind == kind and one.threshold == at]
 
     @cached_property
+    def effects(self) -> tuple[Effect, ...]:
+        """In QALYs and in survival, were the choice made on them alone; the most valuable first, everything before."""
+        found = []
+        for objective in self.psa.objectives:
+            if objective.threshold is not None or objective.less_is_better:
+                continue
+            whole, leading = (_of_effects(objective, psa) for psa in (self.psa, self.psa.leading))
+            if whole is None or leading is None:
+                continue
+            (perfect,) = value_of_perfect_information(whole, 1.0)
+
+            def told(
+                key: tuple[str, str], several: int, value: float, error: float, of: Objective = objective,
+                every: float = perfect.value,
+            ) -> Effect:  # fmt: skip
+                share = value / every if every > 0.0 else math.nan
+                return Effect(key[1], key[0], several, of.name, value, error, share, of.unit)
+
+            ours = []
+            for key, names in self.groups.items():
+                inputs = np.column_stack([self.psa.leading.table.given(name) for name in names])
+                part = value_of_partial_information(leading, inputs, 1.0)
+                ours.append(told(key, len(names), part.value, part.standard_error))
+            several = len(self.psa.table.shape.inputs)
+            everything = told((EVERYTHING, EVERYTHING), several, perfect.value, perfect.standard_error)
+            found += [everything, *sorted(ours, key=lambda one: -one.value)]
+        return tuple(found)
+
+    @cached_property
     def explained(self) -> tuple[Explained, ...]:
         """Of every kept outcome and net benefit, between the best strategy and the worst: by source."""
         return explained_by_source(self.psa, self.quantities)
@@ -131,6 +175,7 @@ class Information:
         """By the names of their files."""
         return {
             "information": Table(Worth._fields, list(self.worths)),
+            "information-effects": Table(Effect._fields, list(self.effects)),
             "variance": Table(Explained._fields, list(self.explained)),
         }
 
@@ -163,7 +208,30 @@ class Information:
                 f"At {threshold:,.0f} {terms.money} a QALY everything is worth {everything.value:,.0f} ± "
                 f"{1.96 * everything.standard_error:,.0f} a patient. Alone: {told}. By source: {sources}.{for_all}"
             )
-        return tuple(found)
+        return (*found, *self._in_effects())
+
+    def _in_effects(self) -> Iterator[str]:
+        """Which parameters it would be worth to know were health all that counts."""
+        for outcome in dict.fromkeys(one.outcome for one in self.effects):
+            ours = [one for one in self.effects if one.outcome == outcome]
+            told = "; ".join(
+                f"{one.known} {one.value:.2g} ± {1.96 * one.standard_error:.2g}"
+                for one in [one for one in ours if one.kind == PARAMETER][:STRONGEST]
+            )
+            every = ours[0]
+            yield (
+                f"Were {outcome} all that counts, everything would be worth {every.value:.2g} ± "
+                f"{1.96 * every.standard_error:.2g} {every.unit} a patient (noise of few patients among it). "
+                f"Alone: {told}."
+            )
+
+
+def _of_effects(objective: Objective, psa: Probabilistic) -> CostsAndEffects | None:
+    """An outcome of health as a table without costs; None where it is not known in some draw."""
+    values = objective.values(psa.table)
+    if not np.isfinite(values).all():
+        return None
+    return CostsAndEffects(psa.strategies, np.zeros_like(values), values, effect=objective.unit)
 
 
 def section_of(one: Uncertain) -> str:
