@@ -123,21 +123,38 @@ def test_thresholds_of_three_straight_lines():
     axis = Axis(uncertain("x", 0, 4), (0.0, 1.0, 2.0, 3.0, 4.0))
     x = np.array(axis.values)
     lines = np.column_stack([np.full(5, 6.0), 2 + 2 * x, 4 * x])
-    table = table_of(("flat", "middle", "steep"), {"x": x}, -lines, np.zeros_like(lines), error=0.1)
+    table = table_of(("flat", "middle", "steep"), {"x": x}, -lines, np.zeros_like(lines), error=1e-6)
     reading = Thresholds(study_of(design=threshold.design_of([axis])), table, (axis,), net_benefit())
     assert [one.strategy for one in reading.regions] == ["flat", "steep"]
     first, second = reading.regions
     assert first.to_value == second.from_value == pytest.approx(1.5)
     assert (first.from_value, second.to_value) == (0.0, 4.0)
     # the contrast's error over its slope
-    contrast = 0.1 * math.sqrt(2 * (1 + LAMBDA**2))
+    contrast = 1e-6 * math.sqrt(2 * (1 + LAMBDA**2))
     assert first.to_mc_se == pytest.approx(contrast / 4.0)
     needs = {one.strategy: one for one in reading.needs}
     assert needs["middle"].shortfall == pytest.approx(2.0)  # at x = 1 and x = 2 it lacks 2
     assert math.isnan(needs["middle"].from_value)
     assert (needs["steep"].from_value, needs["steep"].to_value) == pytest.approx((1.5, 4.0))
     assert second.lead == pytest.approx(6.0)
-    assert "'steep' from 1.5" in reading.sentences()[0]
+    assert "the best is 'flat' up to 1.5" in reading.sentences()[0]
+
+
+def test_what_flips_by_chance_is_no_turn():
+    """Two strategies that differ by noise only, and a third that overtakes both for certain at x = 3."""
+    axis = Axis(uncertain("x", 0, 5), tuple(map(float, range(6))))
+    x = np.array(axis.values)
+    one = np.array([0.01, -0.01, 0.01, -0.01, 0.01, -0.01])
+    lines = np.column_stack([one, -one, x - 3.0])
+    names, error = ("one", "other", "third"), 0.02 / LAMBDA  # of a contrast 0.028
+    table = table_of(names, {"x": x}, -lines, np.zeros_like(lines), error=error)
+    found = Thresholds(study_of(design=threshold.design_of([axis])), table, (axis,), net_benefit()).regions
+    assert len(found) == 2
+    assert found[1].strategy == "third"
+    assert found[0].to_value == pytest.approx(3.0, abs=0.05)
+    sure = table_of(names, {"x": x}, -lines, np.zeros_like(lines), error=1e-9)
+    found = Thresholds(study_of(design=threshold.design_of([axis])), sure, (axis,), net_benefit()).regions
+    assert len(found) > 3, "told apart, every turn is one"
 
 
 def test_thresholds_find_who_leads_between_two_points():
