@@ -32,8 +32,11 @@ PROGRAM = "hcc-sim study"
 DIGEST, OF_CONTENT, FIRST = "study", "content", "first"
 """What a part carries: the digest of its study, one of its content, its first draw."""
 
-AS_ONE = 1_000_000
-"""Histories in a part, about: what a kill costs at most, some seconds."""
+AS_ONE = 500_000
+"""Histories in a part, about: a second or two of a processor, which is what a kill costs and what Ctrl-C waits for."""
+
+AS_MANY = 2_000
+"""Patients of a strategy that take as long as what a draw does besides simulating them."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """Errors that mean: no more room."""
