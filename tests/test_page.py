@@ -28,17 +28,8 @@ def run(text: str, folder: Path, patients: int = 2_000) -> Comparison:
 
 
 @pytest.fixture(scope="module")
-def timing() -> Comparison:
-    return hcc_sim.run(
-        load_scenario(ROOT / "scenarios" / "surgical-timing.yaml", calibration=CALIBRATION, patients=2_000)
-    )
-
-
-@pytest.fixture(scope="module")
-def made(timing: Comparison, tmp_path_factory: pytest.TempPathFactory) -> str:
-    plots = tmp_path_factory.mktemp("page") / "plots"
-    write_plots(plots, timing)
-    return page(timing, HOW, plots)
+def made(timing: Comparison, timing_plots: Path) -> str:
+    return page(timing, HOW, timing_plots)
 
 
 class Outline(HTMLParser):

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import openpyxl
 import pytest
+from study_readings import probabilistic_of
 from workbooks import ODD_NAMES, column, compared, draws_with_ties, everything_differs, odd_names, row_of, scenario_of
 
 from hcc_sim.analyses.compare import Comparison
@@ -20,8 +21,9 @@ from hcc_sim.economics import CostsAndEffects, acceptability, expected_loss, val
 from hcc_sim.economics.increments import DEFINITION
 from hcc_sim.economics.net_benefit import DEFINITIONS, gain_where_best
 from hcc_sim.outcomes.hcc import EVERYBODY
+from hcc_sim.report import workbook
 from hcc_sim.report.screen import NOT_ADVICE
-from hcc_sim.report.sheets.draws import MOST_DRAWS, MOST_LIVE, write_draws
+from hcc_sim.report.sheets.draws import MOST_DRAWS, MOST_LIVE
 from hcc_sim.report.sheets.paper import LONGEST_LABEL, labels, letters
 from hcc_sim.report.workbook import write_workbook
 
@@ -52,7 +54,8 @@ class Read:
 
 
 def read(folder: Path, comparison: Comparison, draws: CostsAndEffects | None = None) -> Read:
-    write_workbook(folder / "workbook.xlsx", comparison, draws)
+    readings = () if draws is None else [probabilistic_of(comparison.scenario, draws)]
+    write_workbook(folder / "workbook.xlsx", comparison, readings)
     return Read(folder / "workbook.xlsx")
 
 
@@ -319,7 +322,7 @@ def test_draws_and_curves_are_ours(book: Read):
 
 
 def test_curves_are_drawn(book: Read, comparison: Comparison, tmp_path: Path):
-    write_workbook(tmp_path / "a.xlsx", comparison, draws_with_ties())
+    write_workbook(tmp_path / "a.xlsx", comparison, [probabilistic_of(comparison.scenario, draws_with_ties())])
     with zipfile.ZipFile(tmp_path / "a.xlsx") as parts:
         chart = parts.read("xl/charts/chart1.xml").decode()
     assert chart.count("<c:ser>") == 3
@@ -336,10 +339,18 @@ def test_many_strategies_have_numbers_instead_of_formulas(comparison: Comparison
     assert {cell[0] for sheet, cell, _ in many.all_formulas() if sheet == "CEAC"} == {"A"}
 
 
-def test_more_draws_than_rows_are_refused():
-    draws = CostsAndEffects(("a",), np.zeros((MOST_DRAWS + 1, 1)), np.zeros((MOST_DRAWS + 1, 1)))
-    with pytest.raises(ValueError, match="1,000,001 draws"):
-        write_draws(None, draws, {"a": "a"})  # type: ignore[arg-type]
+def test_of_many_draws_the_first_are_told(comparison: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """And curves are worked out of those, so that formulas come to what is stored."""
+    assert MOST_DRAWS == 10_000
+    monkeypatch.setattr(workbook, "MOST_DRAWS", 40)
+    book, draws = read(tmp_path, comparison, draws_with_ties()), draws_with_ties()
+    sheet = book.values["Draws"]
+    assert sheet.cell(sheet.max_row, 1).value == 40
+    assert "40 draws, the first of 60; CEAC is of these" in sheet["A2"].value
+    first = CostsAndEffects(draws.strategies, draws.costs[:40], draws.effects[:40], draws.currency)
+    header = row_of(book.values["CEAC"], "threshold")
+    told = [cell.value for cell in book.values["CEAC"][header + 1]]
+    assert told[1:4] == acceptability(first, told[0])[0].tolist()
 
 
 # --- what could go wrong ----------------------------------------------------------------------------------------------
@@ -415,12 +426,12 @@ def test_without_economics(tmp_path: Path):
     assert book.values.sheetnames == ["Read me", "Inputs", "Outcomes", "Contrasts"]
     assert book.all_formulas() == []
     with_draws = read(tmp_path, compared(scenario_of(path, 300)), draws_with_ties())
-    assert with_draws.values.sheetnames[-2:] == ["Draws", "CEAC"]
+    assert with_draws.values.sheetnames == book.values.sheetnames, "there is nothing to value draws by"
 
 
 def test_the_same_run_gives_the_same_bytes(comparison: Comparison, tmp_path: Path):
     for name in ("a", "b"):
-        write_workbook(tmp_path / name, comparison, draws_with_ties())
+        write_workbook(tmp_path / name, comparison, [probabilistic_of(comparison.scenario, draws_with_ties())])
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 

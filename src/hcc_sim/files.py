@@ -10,17 +10,20 @@ from tempfile import TemporaryDirectory
 
 
 @contextmanager
-def written_together(folder: Path, names: Sequence[str]) -> Iterator[Path]:
+def written_together(folder: Path, names: Sequence[str] | None = None) -> Iterator[Path]:
     """A new folder in which to write files of these names (`a/b` with its folder made); then they are moved.
 
-    An error inside, Ctrl-C included, leaves everything as it was.
+    Without names all files that are there in the end are moved.  An error inside, Ctrl-C included, leaves everything as
+    it was.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder, prefix=".unfinished.") as temporary:
         made = Path(temporary)
-        for place in {(made / name).parent for name in names}:
+        for place in {(made / name).parent for name in names or ()}:
             place.mkdir(parents=True, exist_ok=True)
         yield made
+        if names is None:
+            names = sorted(path.relative_to(made).as_posix() for path in made.rglob("*") if path.is_file())
         for name in names:
             (made / name).stat()  # all are there, or none is moved
         for name in names:

@@ -21,6 +21,7 @@ import xlsxwriter
 sys.path.append(str(Path(__file__).parents[1]))  # for those who run this file by itself
 sys.path.append(str(Path(__file__).parent))
 from spreadsheet import SOFFICE, change, formulas, recalculated
+from study_readings import every_reading, probabilistic_of, with_strategies
 from workbooks import compared, draws_with_ties, everything_differs, odd_names, row_of, scenario_of
 
 from hcc_sim.analyses.compare import Comparison
@@ -63,7 +64,11 @@ def draws(run: Run) -> CostsAndEffects:
 @pytest.fixture(scope="module")
 def path(run: Run, draws: CostsAndEffects, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("made") / "workbook.xlsx"
-    write_workbook(path, Comparison(run.scenario, run.tallies, (), None, valuation_at(run)), draws)
+    write_workbook(
+        path,
+        Comparison(run.scenario, run.tallies, (), None, valuation_at(run)),
+        [probabilistic_of(run.scenario, draws)],
+    )
     return path
 
 
@@ -116,8 +121,16 @@ def test_a_regimen_by_body_weight(tmp_path: Path):
 def test_ties_among_three_strategies(run: Run, tmp_path: Path):
     made = tmp_path / "made.xlsx"
     comparison = Comparison(run.scenario, run.tallies, (), None, valuation_at(run))
-    write_workbook(made, comparison, draws_with_ties(60))
+    write_workbook(made, comparison, [probabilistic_of(run.scenario, draws_with_ties(60))])
     assert_same(made, recalculated(made, tmp_path), at_least=900)
+
+
+def test_sheets_of_studies(run: Run, tmp_path: Path):
+    """One of each kind of reading; of four strategies and of one."""
+    for count, at_least in ((4, 1_300), (1, 600)):
+        made, scenario = tmp_path / f"{count}.xlsx", with_strategies(run.scenario, count)
+        write_workbook(made, compared(replace(scenario, size=200)), every_reading(scenario))
+        assert_same(made, recalculated(made, tmp_path), at_least=at_least)
 
 
 # --- other inputs -----------------------------------------------------------------------------------------------------

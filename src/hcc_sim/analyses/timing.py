@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from hcc_sim.analyses.strategies import primary_population, simulate_strategies
 from hcc_sim.engine import Program
 from hcc_sim.history import Stays
-from hcc_sim.outcomes import restricted_mean
+from hcc_sim.outcomes import Table, restricted_mean
 from hcc_sim.outcomes.hcc import OVERALL_SURVIVAL, WITHIN_MONTHS, WITHOUT_DISEASE
 from hcc_sim.scenario import Scenario
 from hcc_sim.units import DAYS_PER_MONTH, format_duration
 
-DIAL = "surgery.delay"
+DIAL, INTERVAL = "surgery.delay", "watching.interval"
 DELAYS_MONTHS = (
     *(days / DAYS_PER_MONTH for days in (0, 14, 28, 42, 63, 91, 126, 182, 240, 298, 365, 548, 730)),
     math.inf,
@@ -70,6 +70,13 @@ class Timing:
     outcomes: tuple[Timed, ...]
     endings: tuple[Ended, ...]
 
+    def tables(self) -> dict[str, Table[Any]]:
+        """By the names of their files."""
+        return {
+            "timing": Table(Timed._fields, list(self.outcomes)),
+            "timing-windows": Table(Ended._fields, list(self.endings)),
+        }
+
 
 def timing(
     scenario: Scenario,
@@ -84,16 +91,8 @@ def timing(
         ValueError: the horizon is too short, or the patients too few, to tell survival.
         InputError, EngineError: as a run of the scenario.
     """
-    chosen = scenario.strategies[0] if not strategy else {one.name: one for one in scenario.strategies}[strategy]
-    names = {format_duration(delay): delay for delay in delays_months}
-    swept = replace(
-        scenario,
-        subgroups=(),
-        strategies=tuple(
-            replace(chosen, name=name, parameters=chosen.layers.parameters({DIAL: delay}))
-            for name, delay in names.items()
-        ),
-    )
+    swept = replace(swept_over(scenario, strategy, delays_months), subgroups=())
+    names = {one.name: one.given[DIAL] for one in swept.strategies}
     counts = {name: dict.fromkeys(ENDINGS, 0) for name in names}
 
     def count(name: str, program: Program, stays: Stays) -> None:
@@ -117,7 +116,28 @@ def timing(
         for ending, patients in counts[name].items():
             share = patients / members
             endings.append(Ended(names[name], ending, share, math.sqrt(share * (1.0 - share) / members)))
-    return Timing(scenario, chosen.name, population, tuple(outcomes), tuple(endings))
+    chosen = strategy or scenario.strategies[0].name
+    return Timing(scenario, chosen, population, tuple(outcomes), tuple(endings))
+
+
+def swept_over(
+    scenario: Scenario, strategy: str, delays_months: Sequence[float], intervals_months: Sequence[float] = ()
+) -> Scenario:
+    """The scenario with a strategy for each delay, or each delay with each watching interval, all else as one sets.
+
+    Raises:
+        KeyError: no strategy of that name; empty stands for the first.
+    """
+    chosen = scenario.strategies[0] if not strategy else {one.name: one for one in scenario.strategies}[strategy]
+    found = []
+    for delay in delays_months:
+        for interval in intervals_months or (None,):
+            name, given = format_duration(delay), {**chosen.given, DIAL: delay}
+            if interval is not None:
+                name, given = f"{name}, seen every {format_duration(interval)}", {**given, INTERVAL: interval}
+            layers = replace(chosen.layers, strategy=name, given=given)
+            found.append(replace(chosen, name=name, given=given, layers=layers, parameters=layers.parameters()))
+    return replace(scenario, strategies=tuple(found))
 
 
 def _endings(program: Program, stays: Stays) -> dict[str, int]:

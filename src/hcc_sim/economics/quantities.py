@@ -263,9 +263,11 @@ class Quantities:
         )
         applies = [self._names.where(one.states) & self._names.holds(one.shown) for one in self.rules.health]
         health = np.argmax(np.column_stack(applies), axis=1)
-        unique, profile = np.unique(np.column_stack((holds, health)), axis=0, return_inverse=True)
-        in_item = [np.ascontiguousarray(column, np.bool_) for column in unique[:, :-1].T]
-        return profile.ravel(), in_item, [unique[:, -1] == place for place in range(len(self.rules.health))]
+        # A row as bytes that sort as it does: compared rule by rule, rows took a fifth of the time of a short run.
+        rows = np.ascontiguousarray(np.column_stack((np.packbits(holds, axis=1), health.astype(">u2").view("2u1"))))
+        _, first, profile = np.unique(rows.view(f"V{rows.shape[1]}").ravel(), return_index=True, return_inverse=True)
+        in_item = [np.ascontiguousarray(column) for column in holds[first].T]
+        return profile, in_item, [health[first] == place for place in range(len(self.rules.health))]
 
 
 class _Names:

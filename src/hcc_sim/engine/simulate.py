@@ -31,8 +31,8 @@ TOGETHER = 5_000
 SPAN = 10_000
 """Patients simulated in one call of the kernel."""
 
-ROWS = 32
-"""Stays of a patient for which there is room at first."""
+ROWS = 24
+"""Stays of a patient for which there is room at first: where it does not suffice, patients are simulated twice."""
 
 MOST_ROWS = 2_000_000
 """Stays for which a thread makes room (100 MB) before it takes fewer patients at a time instead."""

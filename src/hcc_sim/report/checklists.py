@@ -6,17 +6,13 @@ STRESS-DES: T. Monks and others, Journal of Simulation 13 (2019) 55-67, doi:10.1
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import hcc_sim
 from hcc_sim.outcomes.hcc import EVERYBODY
-from hcc_sim.report.screen import (
-    ONLY_MONTE_CARLO,
-    assumed_count,
-    population_in_words,
-    regimens_in_words,
-)
+from hcc_sim.report.screen import assumed_count, population_in_words, regimens_in_words
+from hcc_sim.report.study_words import Reading, joint_draws_in, uncertainty_shown
 from hcc_sim.units import format_duration
 
 if TYPE_CHECKING:
@@ -32,8 +28,8 @@ class Item(NamedTuple):
     person: str = ""
 
 
-def cheers(comparison: Comparison) -> tuple[Item, ...]:
-    """The 28 items of CHEERS 2022."""
+def cheers(comparison: Comparison, readings: Sequence[Reading] = ()) -> tuple[Item, ...]:
+    """The 28 items of CHEERS 2022; readings are those of studies of the same scenario."""
     scenario, valuation = comparison.scenario, comparison.valuation
     names = ", ".join(f"'{strategy.name}'" for strategy in scenario.strategies)
     assumed, everything = assumed_count(scenario)
@@ -98,9 +94,7 @@ def cheers(comparison: Comparison) -> tuple[Item, ...]:
         Item(
             "20",
             "Characterising uncertainty",
-            f"{ONLY_MONTE_CARLO} Assumptions on which timing "
-            "hangs, prices, doses and utilities were moved across their central 95% one by one; how often and how long "
-            "items count was not.",
+            _uncertainty(readings),
         ),
         Item("21", "Approach to engagement with patients and others affected by the study", "", "How, if at all."),
         Item(
@@ -117,7 +111,8 @@ def cheers(comparison: Comparison) -> tuple[Item, ...]:
         Item(
             "24",
             "Effect of uncertainty",
-            " ".join(filter(None, (comparison.strongest_assumption(), comparison.strongest_assumption_of_value())))
+            " ".join(filter(None, (comparison.strongest_assumption(), comparison.strongest_assumption_of_value(),
+                                   *(text for one in readings for text in one.sentences()))))
             or "Nothing that was moved makes strategies differ.",
             "What discount rates and horizon do to the answer.",
         ),
@@ -131,6 +126,14 @@ def cheers(comparison: Comparison) -> tuple[Item, ...]:
         Item("27", "Source of funding", "", "Who paid, and what the funder had a say in."),
         Item("28", "Conflicts of interest", "", "Of every author."),
     )  # fmt: skip
+
+
+def _uncertainty(readings: Sequence[Reading]) -> str:
+    moved = (
+        "Assumptions on which timing hangs, prices, doses and utilities were moved across their central 95% one by one"
+    )
+    left_out = "" if joint_draws_in(readings) else "; how often and how long items count was not"
+    return f"{uncertainty_shown(readings)} {moved}{left_out}."
 
 
 def _terms(comparison: Comparison) -> tuple[str, str, str, str, str]:

@@ -11,27 +11,34 @@ import hcc_sim
 from hcc_sim.report.checklists import Item, cheers, stress_des
 from hcc_sim.report.page_inputs import of_assumptions, of_calibration, of_parameters
 from hcc_sim.report.page_parts import Listed, Pictures, Section, Table, Text, table_of
+from hcc_sim.report.page_studies import sections_of
 from hcc_sim.report.page_value import of_value
 from hcc_sim.report.results_table import primary_results
 from hcc_sim.report.screen import (
     NOT_ADVICE,
-    ONLY_MONTE_CARLO,
     TERMS,
     assumed_count,
     borrowed,
     heading_in_words,
     population_in_words,
 )
+from hcc_sim.report.study_words import Reading, joint_draws_in, limit_of_uncertainty, uncertainty_shown
 
 if TYPE_CHECKING:
     from hcc_sim.analyses.compare import Comparison
     from hcc_sim.scenario import Strategy
 
 TEMPLATE = "page.html.jinja"
+NOT_MOVED = "What an item's interval or duration does to costs is not among what was moved."
 
 
-def page(comparison: Comparison, how: Mapping[str, Any], pictures: Path | None) -> str:
-    """The page as HTML that refers to nothing outside; pictures are taken from a folder of plots, if there is one."""
+def page(
+    comparison: Comparison, how: Mapping[str, Any], pictures: Path | None, readings: Sequence[Reading] = ()
+) -> str:
+    """The page as HTML that refers to nothing outside; pictures are taken from a folder of plots, if there is one.
+
+    Readings of studies of the same scenario stand behind what the answer hangs on.
+    """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -45,12 +52,14 @@ def page(comparison: Comparison, how: Mapping[str, Any], pictures: Path | None) 
         description=scenario.description,
         about=heading_in_words(scenario),
         warning=NOT_ADVICE,
-        sections=list(_sections(comparison, how, Pictures(pictures))),
+        sections=list(_sections(comparison, how, Pictures(pictures), readings)),
     )
 
 
-def _sections(comparison: Comparison, how: Mapping[str, Any], pictures: Pictures) -> Iterator[Section]:
-    yield Section("answer", "The answer", _answer(comparison))
+def _sections(
+    comparison: Comparison, how: Mapping[str, Any], pictures: Pictures, readings: Sequence[Reading]
+) -> Iterator[Section]:
+    yield Section("answer", "The answer", _answer(comparison, readings))
     yield Section("strategies", "Strategies side by side", [_strategies(comparison.scenario.strategies)])
     population = population_in_words(comparison)
     yield Section("results", "Results", [*map(table_of, primary_results(comparison, population)), Text(TERMS)])
@@ -75,13 +84,14 @@ def _sections(comparison: Comparison, how: Mapping[str, Any], pictures: Pictures
     if comparison.valuation is not None:
         yield Section("value", "Costs and QALYs", of_value(comparison, pictures))
     yield Section("assumptions", "What the answer hangs on", of_assumptions(comparison, pictures))
+    yield from sections_of(readings, pictures)
     yield Section("parameters", "Parameters", list(of_parameters(comparison)))
     if comparison.scenario.fit is not None:
         yield Section("calibration", "Calibration", list(of_calibration(comparison)))
     drawn = pictures.of(("pathway", "The pathway: states, exits and what ends a stay"))
     yield Section("model", "Model", [Text(MODEL), *drawn])
-    yield Section("limits", "Limits", list(_limits(comparison)))
-    yield Section("cheers", "CHEERS 2022", [_checklist("CHEERS 2022, 28 items", cheers(comparison))])
+    yield Section("limits", "Limits", list(_limits(comparison, readings)))
+    yield Section("cheers", "CHEERS 2022", [_checklist("CHEERS 2022, 28 items", cheers(comparison, readings))])
     yield Section("stress", "STRESS-DES", [_checklist("STRESS-DES, 24 items", stress_des(comparison, how))])
     yield Section("repeat", "To repeat it", [_repeat(comparison, how)])
 
@@ -97,7 +107,7 @@ MODEL = (
 # --- the answer -------------------------------------------------------------------------------------------------------
 
 
-def _answer(comparison: Comparison) -> list[Text | Listed]:
+def _answer(comparison: Comparison, readings: Sequence[Reading]) -> list[Text | Listed]:
     told = [Text(text, strong=True) for text in (comparison.headline(), comparison.answer_of_value()) if text]
     hangs = [f"Survival hangs most on {text}" if text else "" for text in (comparison.strongest_assumption(),)] + [
         f"Net benefit hangs most on {text}" if text else "" for text in (comparison.strongest_assumption_of_value(),)
@@ -105,7 +115,7 @@ def _answer(comparison: Comparison) -> list[Text | Listed]:
     unknown = (comparison.effect_of_surgery(), comparison.unseen_differences(), *comparison.turned_as_asked())
     assumed, everything = assumed_count(comparison.scenario)
     kind = f"{assumed} of the {everything} parameters that nobody decides are assumed, neither reported nor calibrated."
-    return [*told, Listed(tuple(filter(None, (*hangs, *unknown, ONLY_MONTE_CARLO, kind))))]
+    return [*told, Listed(tuple(filter(None, (*hangs, *unknown, uncertainty_shown(readings), kind))))]
 
 
 def _strategies(strategies: Sequence[Strategy]) -> Table:
@@ -146,10 +156,9 @@ def _ratio(row: Any) -> str:
     return f"{row.hazard_ratio:.2f}" + ("" if math.isnan(row.low) else f" ({row.low:.2f} to {row.high:.2f})")
 
 
-def _limits(comparison: Comparison) -> Iterator[Text | Listed]:
+def _limits(comparison: Comparison, readings: Sequence[Reading]) -> Iterator[Text | Listed]:
     fixed = (
-        "Parameters are held at their base values; what each assumption does alone is shown, what they do together is "
-        "not.",
+        limit_of_uncertainty(readings),
         "No trial has compared timings: the answer follows from assumptions that are listed, and turns where they say.",
         "Follow-up of the studies is a few years: what lies beyond is extrapolated (see how much of the difference "
         "does).",
@@ -160,7 +169,7 @@ def _limits(comparison: Comparison) -> Iterator[Text | Listed]:
         "those who do not convert add the same to each.",
         "Drugs are paid for as long as a strategy gives them (therapy.duration, watching.therapy_duration): what "
         "watching costs is mostly that.",
-        "What an item's interval or duration does to costs is not among what was moved.",
+        *(() if joint_draws_in(readings) else (NOT_MOVED,)),
         "Utilities of advanced disease are copied from paper to paper; after resection none was found for the setting.",
     )
     notes = [note for note in comparison.notes() if "groups are empty" not in note]

@@ -21,7 +21,8 @@ from hcc_sim.report.incidence_plot import Words, incidence_figure
 from hcc_sim.report.plot_words import about, foot, short, time_axis
 from hcc_sim.report.screen import regimens_in_words
 from hcc_sim.report.style import STYLE
-from hcc_sim.report.tornado_plot import tornado_figure
+from hcc_sim.report.tornado_plot import Words as TornadoWords
+from hcc_sim.report.tornado_plot import bar_of_turning, tornado_figure
 from hcc_sim.report.value_plots import net_benefit_figure, parts_figure, plane_figure
 from hcc_sim.scenario import hcc_pathway_of
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from hcc_sim.analyses.compare import Comparison
     from hcc_sim.analyses.turning import Turning
+
+PIXELS_PER_INCH = 200
 
 DIFFERENCES = "-differences"
 """What the name of a second table of a plot ends with."""
@@ -88,16 +91,22 @@ def draw(comparison: Comparison, name: str) -> Plot:
 
 def write_plots(folder: Path, comparison: Comparison) -> None:
     """Write all plots of a comparison into the folder, and the pathway."""
+    save_plots(folder, plots_of(comparison))
+    (folder / "pathway.svg").write_text(svg(hcc_pathway_of(comparison.scenario.calibration)), encoding="utf-8")
+
+
+def save_plots(folder: Path, plots: Mapping[str, Callable[[], Plot]]) -> None:
+    """Write plots by name as SVG and PNG with their data beside them; the folder is made."""
     folder.mkdir(exist_ok=True)
-    for name, drawn in plots_of(comparison).items():
+    for name, drawn in plots.items():
         with mpl.rc_context(STYLE):
             plot = drawn()
-            plot.figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+            # Dots by the inch matter to what is drawn as pixels alone: clouds of thousands of points.
+            plot.figure.savefig(folder / f"{name}.svg", metadata={"Date": None}, dpi=PIXELS_PER_INCH)
             plot.figure.savefig(folder / f"{name}.png", dpi=150)
         for ending, table in plot.tables.items():
             text = table.to_csv(index=False, lineterminator="\n")
             (folder / f"{name}{ending}.csv").write_text(text, encoding="utf-8", newline="")
-    (folder / "pathway.svg").write_text(svg(hcc_pathway_of(comparison.scenario.calibration)), encoding="utf-8")
 
 
 def _curves(plot: CurvePlot, table: pd.DataFrame, comparison: Comparison) -> Plot:
@@ -124,7 +133,10 @@ def _of_value(draw: Callable[[Comparison], tuple[Figure, pd.DataFrame]], compari
 
 
 def _tornado(turnings: Sequence[Turning], comparison: Comparison, what: str, unit: str, scale: float) -> Plot:
-    figure, data = tornado_figure(turnings, f"What {what} hangs on: {comparison.scenario.title}", unit, scale)
+    first = turnings[0]
+    about = f"'{first.strategy}' minus '{first.versus}' across the central 95% of each, what was fitted taken given it"
+    words = TornadoWords(f"What {what} hangs on: {comparison.scenario.title}", about, unit)
+    figure, data = tornado_figure([bar_of_turning(one) for one in turnings], words, scale)
     return Plot(figure, {"": data})
 
 

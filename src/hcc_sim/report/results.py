@@ -28,12 +28,7 @@ if TYPE_CHECKING:
 
 def write_results(folder: Path, comparison: Comparison, how: Mapping[str, Any], *, plots: bool = True) -> list[str]:
     """Write everything but the stays into the folder; the names of all files, the manifest's `files` among them."""
-    tables = comparison.tables._asdict()
-    if comparison.valuation is not None:
-        tables |= comparison.valuation.tables._asdict()
-    for name, table in tables.items():
-        (folder / f"{name}.csv").write_text(csv_text(table), encoding="utf-8", newline="")
-    write_parameters(folder / "parameters.csv", comparison.scenario)
+    write_tables(folder, comparison)
     write_workbook(folder / WORKBOOK, comparison)
     if plots:
         from hcc_sim.report.plots import write_plots
@@ -45,6 +40,16 @@ def write_results(folder: Path, comparison: Comparison, how: Mapping[str, Any], 
     text = json.dumps(manifest(comparison, files, how), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8", errors="replace")
     return [*files, MANIFEST]
+
+
+def write_tables(folder: Path, comparison: Comparison) -> None:
+    """Write the tables of a comparison, and its parameters, as CSV."""
+    tables = comparison.tables._asdict()
+    if comparison.valuation is not None:
+        tables |= comparison.valuation.tables._asdict()
+    for name, table in tables.items():
+        (folder / f"{name}.csv").write_text(csv_text(table), encoding="utf-8", newline="")
+    write_parameters(folder / "parameters.csv", comparison.scenario)
 
 
 def csv_text(table: Table[Any]) -> str:

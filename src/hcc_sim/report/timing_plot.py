@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
-import pandas as pd
 from matplotlib.figure import Figure
 
 from hcc_sim.analyses.timing import ALIVE, ENDINGS, FREE
-from hcc_sim.files import written_together
-from hcc_sim.report.style import COLOURS, DASHES, STYLE
+from hcc_sim.report.style import COLOURS, DASHES
 from hcc_sim.units import DAYS_PER_MONTH
 
 if TYPE_CHECKING:
@@ -21,7 +17,6 @@ if TYPE_CHECKING:
 
     from hcc_sim.analyses.timing import Ended, Timed, Timing
 
-FILES = ("timing.csv", "timing-windows.csv", "timing.svg", "timing.png")
 STANDARD_ERRORS = 1.96
 NEVER_BEYOND = 1.12
 """Where `never` stands on the axis, in units of the longest delay."""
@@ -30,18 +25,6 @@ BAR = 0.03
 """Width of the bar at `never`, as a share of the axis."""
 
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "ooo")
-
-
-def write_timing(folder: Path, found: Timing) -> None:
-    """Write all `FILES`."""
-    with written_together(folder, FILES) as made, mpl.rc_context(STYLE):
-        for name, rows in ((FILES[0], found.outcomes), (FILES[1], found.endings)):
-            table = pd.DataFrame(rows)
-            table["delay_months"] = [f"{m:g}" if math.isfinite(m) else "never" for m in table["delay_months"]]
-            (made / name).write_text(table.to_csv(index=False, lineterminator="\n"), encoding="utf-8", newline="")
-        figure = timing_figure(found)
-        figure.savefig(made / FILES[2], metadata={"Date": None})
-        figure.savefig(made / FILES[3], dpi=150)
 
 
 def timing_figure(found: Timing) -> Figure:
@@ -56,13 +39,13 @@ def timing_figure(found: Timing) -> Figure:
     )
     figure.text(0.085, 0.945, about, fontsize=9, color="#333333", va="top", parse_math=False)
     delays = list(dict.fromkeys(row.delay_months for row in found.outcomes))
-    places = _places(delays)
+    places = places_of(delays)
     upper = figure.add_axes((0.085, 0.52, 0.6, 0.38))
     lower = figure.add_axes((0.085, 0.13, 0.6, 0.31), sharex=upper)
     _months(upper, found, places)
     _windows(lower, found, places)
     for axes in (upper, lower):
-        _axis(axes, delays, places)
+        delay_axis(axes, delays, places)
     lower.set_xlabel("delay of surgery after conversion, days")
     foot = "Bands: ±1.96 Monte-Carlo standard errors; parameters are held at their base values."
     figure.text(0.085, 0.02, f"{foot}\nA model for research and teaching, not advice for a patient.", fontsize=7.5,
@@ -70,7 +53,8 @@ def timing_figure(found: Timing) -> Figure:
     return figure
 
 
-def _places(delays: Sequence[float]) -> list[float]:
+def places_of(delays: Sequence[float]) -> list[float]:
+    """Where delays (months) stand on an axis of days, `never` behind the longest."""
     days = [delay * DAYS_PER_MONTH for delay in delays]
     longest = max((day for day in days if math.isfinite(day)), default=1.0) or 1.0
     return [day if math.isfinite(day) else NEVER_BEYOND * longest for day in days]
@@ -119,10 +103,11 @@ def _dated(rows: Sequence[Timed | Ended]) -> int:
     return sum(math.isfinite(row.delay_months) for row in rows)
 
 
-def _axis(axes: Axes, delays: Sequence[float], places: Sequence[float]) -> None:
+def delay_axis(axes: Axes, delays: Sequence[float], places: Sequence[float], most: int = 8) -> None:
+    """Days at even steps, about so many at most, and `never`."""
     finite = [place for place, delay in zip(places, delays, strict=True) if math.isfinite(delay)]
     longest = max(finite, default=1.0)
-    step = next((s for s in (1, 7, 14, 30, 60, 90, 120, 182, 365) if longest / s <= 8), 730)
+    step = next((s for s in (1, 7, 14, 30, 60, 90, 120, 182, 365) if longest / s <= most), 730)
     ticks = [float(tick) for tick in range(0, int(longest) + 1, step)]
     labels = [f"{tick:g}" for tick in ticks]
     for place, delay in zip(places, delays, strict=True):

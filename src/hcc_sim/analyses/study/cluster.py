@@ -57,7 +57,7 @@ class Cluster:
     def __post_init__(self) -> None:
         if self.address != LOCAL and not re.fullmatch(r"(tcp|tls)://\S+:[0-9]{1,5}", self.address):
             told = f"accepted: the address of a Dask scheduler, such as tcp://10.0.0.1:8786, or {LOCAL}"
-            raise InputError(Problem("--cluster", None, self.address, told))
+            raise InputError(Problem("--dask", None, self.address, told))
 
     def run(self, task: Task, waiting: Iterator[Rows], stop: Callable[[], bool]) -> Generator[Done, None, None]:
         """As `Workers.run`.
@@ -186,7 +186,7 @@ def _connected(address: str) -> Iterator[Client]:
         from distributed import Client, LocalCluster
     except ImportError:
         told = "needs Dask, which is not installed: pip install 'hcc-sim[cluster]'"
-        raise InputError(Problem("--cluster", None, address, told)) from None
+        raise InputError(Problem("--dask", None, address, told)) from None
     log = logging.getLogger("distributed")
     level = log.level
     log.setLevel(logging.CRITICAL + 1)  # what matters of it is said by our errors

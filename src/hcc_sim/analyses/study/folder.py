@@ -216,8 +216,8 @@ def clear(path: Path) -> None:
     (path / STUDY).unlink(missing_ok=True)
 
 
-def table_of(done: Done, shape: Shape) -> pa.Table:
-    """A part as a table: a row for each draw, part of the patients and strategy."""
+def table_of(done: Done, shape: Shape, *, errors: bool = True) -> pa.Table:
+    """A part as a table: a row for each draw, part of the patients and strategy; with covariances of errors or not."""
     import pyarrow as pa
 
     draws, strategies, parts, outcomes = done.means.shape
@@ -234,9 +234,10 @@ def table_of(done: Done, shape: Shape) -> pa.Table:
         "patients": repeated(shape.parts, strategies),
     }
     columns |= {name: pa.array(means[:, k].copy()) for k, name in enumerate(shape.outcomes)}
-    columns["error_covariances"] = pa.FixedSizeListArray.from_arrays(
-        pa.array(done.covariances.ravel()), outcomes * strategies * outcomes
-    )
+    if errors:
+        columns["error_covariances"] = pa.FixedSizeListArray.from_arrays(
+            pa.array(done.covariances.ravel()), outcomes * strategies * outcomes
+        )
     for place, name in enumerate(shape.inputs):
         columns[f"{name} (given)" if name in columns else name] = pa.array(
             np.repeat(done.inputs[:, place], parts * strategies)

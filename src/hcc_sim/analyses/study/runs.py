@@ -104,7 +104,7 @@ class Runner:
 
     def _user(self, name: str) -> tuple[int, str]:
         """The first strategy that uses a quantity, and the parameter that holds it; none for structure."""
-        one = self.worlds.uncertain[name]
+        one = self.worlds.quantity(name)
         names = [strategy.name for strategy in self.task.scenario.strategies]
         return names.index(one.strategies[0]), one.parameter
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -13,8 +14,8 @@ from hcc_sim.analyses.study.design import Design
 from hcc_sim.analyses.study.execute import Told, Workers, complete
 from hcc_sim.analyses.study.folder import AS_ONE, MOST_IN_PART, Shape, StudyFolder
 from hcc_sim.analyses.study.measured import Measures
-from hcc_sim.analyses.study.runs import Task
-from hcc_sim.analyses.study.table import DrawTable, read_table
+from hcc_sim.analyses.study.runs import Done, Task
+from hcc_sim.analyses.study.table import DrawTable, joined, read_table
 from hcc_sim.fit_in_use import VERSION
 from hcc_sim.scenario import Scenario
 
@@ -91,6 +92,10 @@ class Study:
         """Run what is lacking; how many draws that were.  Errors are those of `complete`."""
         folder.begin()
         return complete(folder, self.task, self.design, workers, told)
+
+    def table_of(self, parts: Sequence[Done], *, errors: bool = False) -> DrawTable:
+        """Draws that were run without a folder."""
+        return joined(self.shape, parts, errors=errors)
 
     def table(self, folder: StudyFolder, *, errors: bool = False) -> DrawTable:
         """All draws, of a study that is complete."""

@@ -33,8 +33,13 @@ MEANINGS = {
     STRUCTURE: "families of laws, and how much unmeasured aggressiveness does",
 }
 
+DECISIONS = "decisions"
+"""What somebody decides, and what is held: turned where it is named, never drawn."""
+
 SIZES = Distribution("uniform", 0.0, 2.0)
 """By what all effects of aggressiveness are multiplied at once: none, as fitted, twice that."""
+
+MEANING = "All effects of unmeasured aggressiveness, multiplied by this"
 
 EITHER = Distribution("uniform", 0.0, 1.0)
 """Of a choice between two families: below one half as calibrated, else the other; no figure tells which."""
@@ -119,8 +124,29 @@ def fitted_quantity(strategy: Strategy, parameter: Parameter) -> str | None:
     return quantity if owner is not None and quantity in layers.fit.quantities else None
 
 
-def chosen(known: Mapping[str, Uncertain], names: Iterable[str], option: str) -> list[Uncertain]:
+def decided(scenario: Scenario, name: str) -> Uncertain | None:
+    """A parameter that is held or decided, as something to turn; None if there is none of that name.
+
+    `parameter` is turned under all strategies that do not set it themselves, `strategy: parameter` under that one.
+    """
+    owner, _, parameter = name.rpartition(": ")
+    for strategy in scenario.strategies:
+        if parameter in strategy.parameters and owner in ("", strategy.name):
+            one = strategy.parameters[parameter]
+            using = tuple(s.name for s in scenario.strategies if owner == s.name or (not owner and name not in s.given))
+            held = Distribution("fixed", one.value, one.value)
+            return Uncertain(
+                name, parameter, DECISIONS, one.value, held, one.unit, one.kind, one.meaning, one.bounds, using
+            ) if using else None  # fmt: skip
+    return None
+
+
+def chosen(
+    scenario: Scenario, known: Mapping[str, Uncertain], names: Iterable[str], option: str, *, held: bool = False
+) -> list[Uncertain]:
     """The quantities of these names; a parameter's name stands for the one quantity that is a value of it.
+
+    With `held` also parameters that are held or decided.
 
     Raises:
         InputError: a name that is none of them, with the nearest, or that several quantities share.
@@ -128,14 +154,21 @@ def chosen(known: Mapping[str, Uncertain], names: Iterable[str], option: str) ->
     found, problems = [], []
     for name in dict.fromkeys(names):
         matching = [known[name]] if name in known else [one for one in known.values() if one.parameter == name]
+        if not matching and held and (one := decided(scenario, name)) is not None:
+            matching = [one]
         if len(matching) == 1:
             found.append(matching[0])
         elif matching:
             several = ", ".join(f"'{one.name}'" for one in matching)
             problems.append(Problem(option, None, name, f"has a value of its own in each of {several}; name one"))
         else:
-            told = "is no uncertain parameter of this scenario: misspelt, held, or decided by a strategy."
-            problems.append(Problem(option, None, name, f"{told} {nearest(name, known)}".rstrip()))
+            told = f"is no uncertain parameter of this scenario. {nearest(name, known)}".rstrip()
+            first = scenario.strategies[0]
+            if name in decided_in(scenario):
+                told = f"is decided by strategies; of one it is '{first.name}: {name}', with values of your own"
+            elif name in first.parameters:
+                told = "is held in this scenario: it has no distribution, or the scenario or --set gives its value"
+            problems.append(Problem(option, None, name, told))
     if problems:
         raise InputError(problems)
     return found
@@ -161,9 +194,7 @@ def _structure(found: Mapping[str, Uncertain], strategies: tuple[str, ...]) -> I
     reach = (0.0, float("inf"))
     if effects_of_aggressiveness(found):
         meaning = "All effects of unmeasured aggressiveness, multiplied by this"
-        yield Uncertain(
-            AGGRESSIVENESS, "", STRUCTURE, 1.0, SIZES, "positive number", "assumed", meaning, reach, strategies
-        )
+        yield Uncertain(AGGRESSIVENESS, "", STRUCTURE, 1.0, SIZES, "number", "assumed", meaning, reach, strategies)
     for law in OTHER_FAMILIES:
         meaning = f"Family of the law of {law}: below 0.5 as calibrated; above, the other with like median and spread"
         name = f"{FAMILY}{law}"

@@ -16,26 +16,24 @@ from hcc_sim.economics import (
 from hcc_sim.economics.net_benefit import DEFINITIONS, gain_where_best
 from hcc_sim.report.sheets.paper import INPUT, MONEY, QALYS, WHOLE, Sheet, letters, near, span
 
-MOST_DRAWS = 1_000_000
-"""A sheet of Excel ends at 1,048,576 rows."""
+MOST_DRAWS = 10_000
+"""Curves go through all draws at every threshold, which makes a spreadsheet of more slow."""
 MOST_LIVE = 12
 """Strategies for which curves are formulas: each is compared with each in every draw."""
 STEPS = 40
 
 
-def write_draws(sheet: Sheet, draws: CostsAndEffects, labels: Mapping[str, str]) -> None:
-    """A row for each draw, and names for the columns of costs and effects that the curves use.
-
-    Raises:
-        ValueError: more draws than a sheet has rows.
-    """
-    if draws.draws > MOST_DRAWS:
-        raise ValueError(f"{draws.draws:,} draws; a sheet has rows for {MOST_DRAWS:,}")
+def write_draws(sheet: Sheet, draws: CostsAndEffects, labels: Mapping[str, str], every: int) -> None:
+    """A row for each draw, and names for the columns of costs and effects that the curves use; `every`: of how many."""
+    of = "" if draws.draws == every else f", the first of {every:,}; CEAC is of these, all files of all"
     names = draws.strategies
     header = 1 + sheet.head(
         f"Draws of the uncertain parameters: costs ({draws.currency or 'money'}) and effects ({draws.effect}) per "
         "patient",
-        (f"{draws.draws:,} draws, the same for all strategies. Other programs read them from CSV: docs/economics.md.",),
+        (
+            f"{draws.draws:,} draws{of}; the same for all strategies. Other programs read them from CSV: "
+            "docs/economics.md.",
+        ),
     )
     sheet.headings(header, ("draw",))
     sheet.groups(header, (("cost", 1), ("effect", 1 + len(names))), [labels[name] for name in names])

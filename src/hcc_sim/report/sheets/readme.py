@@ -11,10 +11,10 @@ from hcc_sim.economics.net_benefit import DEFINITIONS
 from hcc_sim.outcomes.hcc import EVERYBODY
 from hcc_sim.report.screen import NOT_ADVICE, ONLY_MONTE_CARLO, heading_in_words, statements
 from hcc_sim.report.sheets.paper import Sheet
+from hcc_sim.report.study_words import Reading, uncertainty_shown
 
 if TYPE_CHECKING:
     from hcc_sim.analyses.compare import Comparison
-    from hcc_sim.economics import CostsAndEffects
 
 ABOUT = {
     "Inputs": "every parameter: value, interval, kind, source; formulas point to its yellow cells",
@@ -26,17 +26,25 @@ ABOUT = {
     "Net benefit": "at thresholds of your choice",
     "Draws": "costs and effects at each draw of the uncertain parameters",
     "CEAC": "acceptability, expected loss and the value of perfect information over thresholds",
+    "One-way": "each parameter to the ends of its own interval: how far the difference moves, with a chart",
+    "Grid": "several parameters turned at once: every strategy at every point, and the best there",
+    "Thresholds": "where along each parameter the best strategy changes",
+    "Delays": "every outcome at every delay of surgery, with the best",
+    "Sobol": "shares of variance by parameter, alone and in all",
+    "Morris": "mean and spread of effects of each parameter",
+    "Information": "what it would be worth to know sources, sections and parameters",
 }
+OF_STUDIES = ("Draws", "CEAC", "One-way", "Grid", "Thresholds", "Delays", "Sobol", "Morris", "Information")
 _LABEL, _TEXT = 0, 1
-_OF_DRAWS = "Draws and CEAC show uncertainty about parameters ({:,} draws); all other sheets Monte-Carlo error only."
+_OF_STUDIES = "{} show what uncertainty about parameters does; all other sheets Monte-Carlo error only."
 
 
-def write_readme(sheet: Sheet, comparison: Comparison, draws: CostsAndEffects | None, sheets: Sequence[str]) -> None:
+def write_readme(sheet: Sheet, comparison: Comparison, readings: Sequence[Reading], sheets: Sequence[str]) -> None:
     """Everything in two columns."""
     scenario = comparison.scenario
     sheet.text(0, 0, scenario.title, "title")
     row = 2
-    for label, text in _told(comparison, draws):
+    for label, text in _told(comparison, readings, sheets):
         _line(sheet, row, label, text)
         row += 1
     row += 1
@@ -61,7 +69,7 @@ def write_readme(sheet: Sheet, comparison: Comparison, draws: CostsAndEffects | 
     sheet.widths((_LABEL, _LABEL, 24), (_TEXT, _TEXT, 112))
 
 
-def _told(comparison: Comparison, draws: CostsAndEffects | None) -> Iterator[tuple[str, str]]:
+def _told(comparison: Comparison, readings: Sequence[Reading], sheets: Sequence[str]) -> Iterator[tuple[str, str]]:
     scenario = comparison.scenario
     if scenario.question:
         yield "Question", scenario.question
@@ -79,9 +87,12 @@ def _told(comparison: Comparison, draws: CostsAndEffects | None) -> Iterator[tup
     said = list(statements(comparison))
     of_everybody = [note for note in comparison.notes() if f"{EVERYBODY}: " in note and ("Note", note) not in said]
     for label, text in (*said, *(("Note", note) for note in of_everybody)):
-        yield ("Uncertainty shown" if text == ONLY_MONTE_CARLO else label), text
-        if text == ONLY_MONTE_CARLO and draws is not None:
-            yield "", _OF_DRAWS.format(draws.draws)
+        if text != ONLY_MONTE_CARLO:
+            yield label, text
+            continue
+        yield "Uncertainty shown", uncertainty_shown(readings)
+        if of_studies := [name for name in sheets if name in OF_STUDIES]:
+            yield "", _OF_STUDIES.format(", ".join(of_studies))
     yield (
         "Program",
         (

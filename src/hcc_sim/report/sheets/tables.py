@@ -22,9 +22,9 @@ def write_outcomes(sheet: Sheet, comparison: Comparison, labels: Mapping[str, st
     sheet.texts(top, 0, ("population", "outcome", "strategy"), "heading")
     sheet.texts(top, 3, ("value", "standard error", "low", "high"), "heading of numbers")
     sheet.text(top, 7, "unit", "heading")
-    row = top
+    row, shown = top, (comparison.primary, EVERYBODY)
     for told in comparison.tables.summary.rows:
-        if told.population in (comparison.primary, EVERYBODY):
+        if told.population in shown:
             row += 1
             sheet.texts(row, 0, (told.population, told.outcome, labels[told.strategy]))
             _numbers(sheet, row, 3, (told.value, told.mc_se, told.low, told.high), told.unit)
@@ -43,9 +43,9 @@ def write_contrasts(sheet: Sheet, comparison: Comparison, labels: Mapping[str, s
     sheet.texts(top, 0, ("population", "outcome", "strategy", "versus"), "heading")
     sheet.texts(top, 4, ("difference", "standard error", "low", "high"), "heading of numbers")
     sheet.text(top, 8, "unit", "heading")
-    row = top
+    row, shown = top, (comparison.primary, EVERYBODY)
     for told in comparison.tables.contrasts.rows:
-        if told.population in (comparison.primary, EVERYBODY):
+        if told.population in shown:
             row += 1
             sheet.texts(row, 0, (told.population, told.outcome, labels[told.strategy], labels[told.versus]))
             _numbers(sheet, row, 4, (told.difference, told.mc_se, told.low, told.high), told.unit)
