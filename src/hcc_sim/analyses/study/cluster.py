@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from hcc_sim.analyses.study.folder import KEPT
 from hcc_sim.analyses.study.runs import Done, Rows, Runner, Task
 from hcc_sim.errors import InputError, MachineError, Problem
+from hcc_sim.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -276,6 +277,7 @@ _of_thread = threading.local()
 def run_rows(packed: bytes, rows: tuple[Any, ...]) -> tuple[Any, ...]:
     """On a worker: run rows of a task; each thread keeps what it has made of the latest task."""
     if getattr(_of_thread, "packed", None) != packed:
+        keep_freed_memory()
         _of_thread.runner, _of_thread.packed = Runner(pickle.loads(zlib.decompress(packed))), packed
     runner: Runner = _of_thread.runner
     return tuple(runner.run(Rows(*rows), threads=1))

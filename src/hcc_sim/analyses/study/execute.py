@@ -18,7 +18,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from ctypes import c_byte
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Protocol
 
@@ -28,6 +28,7 @@ from hcc_sim.analyses.study.design import Design
 from hcc_sim.analyses.study.folder import KEPT, StudyFolder
 from hcc_sim.analyses.study.runs import Done, Rows, Runner, Task
 from hcc_sim.errors import MachineError
+from hcc_sim.memory import keep_freed_memory
 
 AHEAD = 2
 """Parts that wait for each worker: enough that none is idle, few enough that stopping is quick."""
@@ -159,6 +160,7 @@ class Local:
         if len(begun) < 2 or self.processors == 1:
             yield from _here(task, waiting, self.processors, stop)
         else:
+            _make_ready(task, begun[0])
             yield from self._in_processes(task, waiting, stop)
 
     def _in_processes(self, task: Task, waiting: Iterator[Rows], stop: Callable[[], bool]) -> Iterator[Done]:
@@ -192,9 +194,16 @@ class Local:
 
 
 def _here(task: Task, waiting: Iterator[Rows], threads: int, stop: Callable[[], bool]) -> Iterator[Done]:
+    keep_freed_memory()
     runner = Runner(task)
     while not stop() and (rows := next(waiting, None)) is not None:
         yield runner.run(rows, threads)
+
+
+def _make_ready(task: Task, rows: Rows) -> None:
+    """Have compiled code at hand, which forked workers inherit: by a draw of one patient."""
+    first = Rows(rows.first, rows.values[:1], None if rows.z is None else rows.z[:1])
+    Runner(replace(task, patients=1, same_patients=True)).run(first)
 
 
 _runner: Runner
@@ -205,6 +214,7 @@ def _begin(task: Task, parent: int, given_up: c_byte) -> None:
     global _runner
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_without, args=(parent, given_up), daemon=True).start()
+    keep_freed_memory()
     _runner = Runner(task)
 
 
