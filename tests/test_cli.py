@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import WHO_LOADS, WholeRun
 
 import hcc_sim
 from hcc_sim.cli import main
@@ -127,26 +128,17 @@ def test_help_names_every_command_and_shipped_scenarios(call):
 # --- run -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def whole_run(engine_compiled: None, tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
-    """A run with all there is to it, in a process that says in the end what it loads where Ctrl-C would be lost."""
-    code = WHO_LOADS.format(command=["run", str(SCENARIO), "--patients", "1000", "--keep-stays"])
-    folder = tmp_path_factory.mktemp("whole")
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
-    assert (folder / "results" / "surgical-timing" / "summary.csv").exists()
-    return done
-
-
-def test_run_shows_answer_and_place(whole_run: subprocess.CompletedProcess[str]):
-    assert whole_run.returncode == 0
-    assert whole_run.stderr.splitlines()[:-1] in ([], ["compiling, once (some seconds)"])
-    told = " ".join(whole_run.stdout.split())
+def test_run_shows_answer_and_place(whole_run: WholeRun):
+    done = whole_run.done
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[:-1] in ([], ["compiling, once (some seconds)"])
+    told = " ".join(done.stdout.split())
     assert "When to operate after conversion" in told
     assert "of the first 10 years after conversion" in told
     assert "in results/surgical-timing: summary.csv, contrasts.csv, " in told
-    assert "\x1b" not in whole_run.stdout
-    assert max(map(len, whole_run.stdout.splitlines())) <= 80
-    assert all(line == line.rstrip() for line in whole_run.stdout.splitlines())
+    assert "\x1b" not in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert all(line == line.rstrip() for line in done.stdout.splitlines())
 
 
 def test_what_is_said_of_compiling(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
@@ -551,25 +543,10 @@ def test_ctrl_c_while_compiling(tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
 
-WHO_LOADS = """
-import sys, threading
-from hcc_sim import cli, compiled
-load, loaded = compiled._CodeOnDisk.load_overload, []
-def noted(self, *arguments):
-    loaded.append((self._name, threading.current_thread().name))
-    return load(self, *arguments)
-compiled._CodeOnDisk.load_overload = noted
-assert cli.main({command}) == 0
-assert loaded
-print([name for name, thread in loaded if thread != cli.run.COMPILER], file=sys.stderr)
-"""
-"""Which functions are loaded, or compiled if they are not kept, where Ctrl-C would be lost in the compiler."""
-
-
-def test_nothing_is_compiled_where_ctrl_c_would_be_lost(whole_run: subprocess.CompletedProcess[str]):
+def test_nothing_is_compiled_where_ctrl_c_would_be_lost(whole_run: WholeRun):
     code = WHO_LOADS.format(command=["patient", str(SCENARIO), "7"])
     patient = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    for done in (whole_run, patient):
+    for done in (whole_run.done, patient):
         assert done.stderr.splitlines()[-1] == "[]"
 
 

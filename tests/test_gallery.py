@@ -49,25 +49,24 @@ def test_the_gallery_is_up_to_date(number: int, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_gallery_has_a_section_for_each_scenario_with_as_many_patients(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    timing: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """The command writes what `section` says of each, in order, nothing between; here of few patients."""
+    """The command writes what `section` says of each, in order, nothing between; here always of the same comparison."""
     assert len(SECTIONS) == len(SHIPPED)
     assert gallery.HEAD.format(patients=command.GALLERY_PATIENTS) == HEAD
     assert DOCUMENT[-1] == "\n"
-    found: list[Comparison] = []
+    asked: list[Scenario] = []
 
-    def kept(scenario: Scenario) -> Comparison:
-        found.append(compare(scenario))
-        return found[-1]
+    def compared(scenario: Scenario) -> Comparison:
+        asked.append(scenario)
+        return timing
 
-    monkeypatch.setattr(comparing, "turning_points", lambda *_: ())
-    monkeypatch.setattr(comparing, "compare", kept)
-    monkeypatch.setattr(command, "GALLERY_PATIENTS", 100)
+    monkeypatch.setattr(comparing, "compare", compared)
     assert main(["scenarios", "gallery", "--out", str(tmp_path)]) == 0
-    assert [one.scenario.size for one in found] == [100] * len(SHIPPED)
-    parts = (gallery.section(file.stem, one) for file, one in zip(SHIPPED, found, strict=True))
-    expected = "\n\n".join((gallery.HEAD.format(patients=100), *parts)) + "\n"
+    assert [one.title for one in asked] == [loaded(file).title for file in SHIPPED]
+    assert {one.size for one in asked} == {command.GALLERY_PATIENTS}
+    parts = (gallery.section(file.stem, timing) for file in SHIPPED)
+    expected = "\n\n".join((HEAD, *parts)) + "\n"
     assert (tmp_path / "gallery.md").read_text(encoding="utf-8") == expected
 
 

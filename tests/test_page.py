@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import hcc_sim
+from hcc_sim.analyses import turning
 from hcc_sim.analyses.compare import Comparison
 from hcc_sim.parameters import load_calibration
 from hcc_sim.report.checklists import cheers, stress_des
@@ -150,7 +151,8 @@ economics: {perspective: '<script src="http://x.example"></script>'}
 """
 
 
-def test_text_of_a_scenario_stays_text(tmp_path: Path):
+def test_text_of_a_scenario_stays_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(turning, "TIMING_ASSUMPTIONS", turning.TIMING_ASSUMPTIONS[:2])
     compared = run(EVIL % ROOT, tmp_path)
     write_plots(tmp_path / "plots", compared)
     html = page(compared, HOW, tmp_path / "plots")
