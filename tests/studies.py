@@ -27,7 +27,11 @@ from hcc_sim.scenario import load_scenario
 ROOT = Path(__file__).parents[1]
 STRATEGIES = 2
 INTERRUPTED = 130
-ORPHANS_SECONDS = 1.0
+ORPHANS_SECONDS = 10.0
+"""One would do where nothing else is running."""
+
+IN_STEPS = "IN_STEPS"
+"""Set where the script is to wait after each part until it is told to go on."""
 
 
 def small_study(draws: int, seed: int | None = None, patients: int = 1_000, everything: bool = False) -> Study:
@@ -56,14 +60,21 @@ def run_whole(study: Study, path: Path, at_once: int) -> dict[str, bytes]:
     return parts(path)
 
 
-def started(path: Path, draws: int, processors: int, at_once: int, before: str = "") -> subprocess.Popen[str]:
+def started(
+    path: Path, draws: int, processors: int, at_once: int, before: str = "", *, in_steps: bool = False
+) -> subprocess.Popen[str]:
     """This file as a script in a process group of its own, after some lines of Python; its study has begun."""
     arguments = [str(path), str(draws), str(processors), str(at_once)]
     code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n{before}\n"
     code += f"import studies\nsys.exit(studies.main(*{arguments!r}))"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), **({IN_STEPS: "yes"} if in_steps else {})}
     found = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment, start_new_session=True, text=True
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+        start_new_session=True,
+        text=True,
     )
     assert found.stdout is not None
     found.stdout.readline()
@@ -97,10 +108,15 @@ def alive(process: psutil.Process) -> bool:
 
 
 def kill_at_random(process: subprocess.Popen[str], chance: random.Random) -> None:
-    """After none to three more parts, and some part of the time that a few take."""
+    """After one to four more parts, and some part of the time that a few take; of one that goes in steps."""
+    assert process.stdin is not None
     assert process.stdout is not None
-    for _ in range(chance.randrange(4)):
+    for _ in range(chance.randrange(1, 5)):
+        process.stdin.write("\n")
+        process.stdin.flush()
         process.stdout.readline()
+    process.stdin.write("\n")
+    process.stdin.flush()
     time.sleep(chance.uniform(0.0, 0.15))
     killed(process)
 
@@ -111,7 +127,13 @@ def main(path: str, draws: str, processors: str, at_once: str) -> int:
     folder = folder_of(study, Path(path), int(at_once))
     try:
         with locked(folder.path):
-            study.run(folder, Local(int(processors)), lambda done, of: print(done, flush=True))
+            study.run(folder, Local(int(processors)), _told)
     except Interrupted:
         return INTERRUPTED
     return 0
+
+
+def _told(done: int, of: int) -> None:
+    print(done, flush=True)
+    if IN_STEPS in os.environ:
+        sys.stdin.readline()

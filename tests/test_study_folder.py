@@ -86,7 +86,7 @@ def copy(ten: Path, tmp_path: Path) -> Path:
 def test_killed_at_random_instants(whole_of_many: dict[str, bytes], tmp_path: Path):
     chance, seen = random.Random(20240502), [0]
     for kill in range(KILLS):
-        process = started(tmp_path, MANY, 1 + kill % 2, AT_ONCE)
+        process = started(tmp_path, MANY, 1 + kill % 2, AT_ONCE, in_steps=True)
         kill_at_random(process, chance)
         seen.append(len(parts(tmp_path)))
     many = small_study(MANY)

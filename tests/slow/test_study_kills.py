@@ -28,7 +28,7 @@ def test_killed_twenty_times(tmp_path: Path, seed: int):
     expected = run_whole(study, tmp_path / "whole", AT_ONCE)
     chance, path, seen = random.Random(seed), tmp_path / "killed", [0]
     for kill in range(KILLS):
-        kill_at_random(started(path, DRAWS, 1 + kill % 2, AT_ONCE), chance)
+        kill_at_random(started(path, DRAWS, 1 + kill % 2, AT_ONCE, in_steps=True), chance)
         seen.append(len(parts(path)))
     assert 0 < seen[-1] < len(expected), "killed in between"
     assert seen == sorted(seen), "nothing was lost"
