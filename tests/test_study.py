@@ -12,7 +12,7 @@ import pytest
 from study_tables import timing_scenario
 
 from hcc_sim.analyses.strategies import Run
-from hcc_sim.analyses.study.design import joint_draws, listed
+from hcc_sim.analyses.study.design import covariance_of, joint_draws, listed
 from hcc_sim.analyses.study.measured import COST, QALY, error_of, measures_of
 from hcc_sim.analyses.study.runs import Rows, Runner, Task
 from hcc_sim.analyses.study.uncertain import (
@@ -148,14 +148,23 @@ def test_joint_draws_are_rows_of_the_fit_then_like_them(scenario, worlds):
     assert np.array_equal(rows.z[: len(known)], known)
     assert known.mean(axis=0) == pytest.approx([fit.quantities[name].z for name in design.unknowns], abs=1e-9)
     further = rows.z[len(known) :]
-    # Within 4.5 and 5.5 standard errors of those of the rows: of 118 means and 7,000 covariances none is further off.
-    spread = known.std(axis=0)
+    # Within 4.5 and 5.5 standard errors of the rows' means and of what the fit states: of 118 means and 7,000
+    # covariances none is further off.
+    stated = covariance_of(fit, design.unknowns, known)
+    spread = np.sqrt(np.diag(stated))
     assert np.abs((further.mean(axis=0) - known.mean(axis=0)) / spread).max() < 4.5 / math.sqrt(len(further))
-    of_rows, of_further = np.cov(known.T, ddof=0), np.cov(further.T)
-    error = np.sqrt((np.outer(spread, spread) ** 2 + of_rows**2) / len(further))
-    assert (np.abs(of_further - of_rows) / error).max() < 5.5
-    independent = np.diag(np.diag(of_rows))  # draws that lost their correlations would be seen
-    assert (np.abs(independent - of_rows) / error).max() > 2 * 5.5
+    error = np.sqrt((np.outer(spread, spread) ** 2 + stated**2) / len(further))
+    assert (np.abs(np.cov(further.T) - stated) / error).max() < 5.5
+    independent = np.diag(np.diag(stated))  # draws that lost their correlations would be seen
+    assert (np.abs(independent - stated) / error).max() > 2 * 5.5
+    common = [name for name in design.unknowns if name in fit.covariance]
+    assert len(common) > 100
+    for one, other in (("surgery.effect", "regrowth.median"), ("conversion.occult_share", "outgrowth.median")):
+        places = design.unknowns.index(one), design.unknowns.index(other)
+        assert stated[places] == fit.covariance[one].get(other, 0.0)
+    of_rows = np.cov(known.T, ddof=0)
+    assert np.diag(stated) == pytest.approx(np.diag(of_rows), rel=0.6)
+    assert np.linalg.eigvalsh(stated).min() > -1e-6
 
 
 def test_all_else_is_drawn_by_its_own_luck(scenario, worlds):

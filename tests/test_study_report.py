@@ -177,7 +177,7 @@ def test_every_picture_can_be_read(strategies: int):
         for name in plots_of_reading(reading):
             assert faults(drawn(reading, name)) == [], name
             found.append(name)
-    alone = {"draws-plane", "acceptability", "perfect-information", "one-way", "information", "variance"}
+    alone = {"draws-plane", "acceptability", "perfect-information", "information", "variance"}
     expected = set(SHOWS) - {"delays-subgroups"} - (alone if strategies == 1 else set())
     assert set(found) == expected
 

@@ -59,9 +59,9 @@ class Layers:
     @property
     def beliefs(self) -> dict[str, float]:
         """The assumptions that are common to all patients, and that scenario or ``--set`` hold at another value."""
-        return self._beliefs_of({**self.common, **self.settings})
+        return self.beliefs_among({**self.common, **self.settings})
 
-    def _beliefs_of(self, values: Mapping[str, float]) -> dict[str, float]:
+    def beliefs_among(self, values: Mapping[str, float]) -> dict[str, float]:
         """Those on which the fit is conditional: what is fitted itself, or who is simulated, tells nothing else."""
         return {
             name: value
@@ -78,7 +78,7 @@ class Layers:
         parameters = self.defaults
         shifts: Mapping[str, float] = {}
         if self.fit is not None:
-            shifts = self.fit.shifts({**self.beliefs, **self._beliefs_of(turned)})
+            shifts = self.fit.shifts({**self.beliefs, **self.beliefs_among(turned)})
             parameters = parameters.with_entries(self.fit.common(parameters, shifts))
         if self.preset is not None:
             parameters = parameters.with_entries(self.preset.entries)

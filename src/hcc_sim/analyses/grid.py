@@ -86,9 +86,7 @@ class Grid:
 
     def differences(self) -> Floats:
         """(points of each axis) of the objective, `strategy` minus `versus`."""
-        names = self.table.shape.strategies
-        values = self.objective.values(self.table)
-        contrast = values[:, names.index(self.strategy)] - values[:, names.index(self.versus)]
+        contrast = self.objective.contrast(self.table, self.strategy, self.versus)
         return contrast.reshape([len(axis.values) for axis in self.axes])
 
     def best(self) -> NDArray[np.int64]:
@@ -130,6 +128,6 @@ class Grid:
         axes = " by ".join(f"{axis.quantity.name} ({len(axis.values)} values)" for axis in self.axes)
         return (
             f"{axes}: of {best.size} points the highest {self.objective.name} ({self.objective.unit}) is that of "
-            f"{told}; '{self.strategy}' minus '{self.versus}' runs from {differences.min():+,.4g} to "
+            f"{told}; {self.objective.of_whom(self.strategy, self.versus)} runs from {differences.min():+,.4g} to "
             f"{differences.max():+,.4g} ({self.study.patients:,} patients).",
         )

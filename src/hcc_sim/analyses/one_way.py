@@ -86,8 +86,7 @@ class OneWay:
     def _of(self, objective: Objective) -> list[Swing]:
         values = objective.values(self.table)
         names = self.table.shape.strategies
-        one, other = names.index(self.strategy), names.index(self.versus)
-        contrast = values[:, one] - values[:, other]
+        contrast = objective.contrast(self.table, self.strategy, self.versus)
         part = self.table.shape.parts.index(ALL)
         covariances = self.table.covariances
         assert covariances is not None
@@ -124,7 +123,9 @@ class OneWay:
     def sentences(self) -> tuple[str, ...]:
         """Which parameters the answer hangs on most, and whether any turns it."""
         base = self.swings[0].at_base if self.swings else math.nan
-        what = f"The {self.objective.name} of '{self.strategy}' minus '{self.versus}' ({self.objective.unit})"
+        what = (
+            f"The {self.objective.name} of {self.objective.of_whom(self.strategy, self.versus)} ({self.objective.unit})"
+        )
         strongest = "; ".join(
             f"{one.parameter} ({one.at_low:+,.4g} to {one.at_high:+,.4g})" for one in self.moving[:STRONGEST]
         )
@@ -138,7 +139,7 @@ class OneWay:
         )
         return (
             f"{what} is {base:+,.5g} in the base case ({self.study.patients:,} patients). "
-            f"It hangs most on {strongest}.",
+            + (f"It hangs most on {strongest}." if strongest else "None of these parameters moves it."),
             f"Of {len(self.quantities)} parameters, each to the ends of its own interval, {turns}; {choice}.",
         )
 

@@ -70,6 +70,7 @@ class Best(NamedTuple):
     best_in_draws_low: float
     best_in_draws_median: float
     best_in_draws_high: float
+    equal: int
     unit: str
 
 
@@ -139,14 +140,16 @@ class OptimalTiming:
                 noise = objective.covariance(self.table, part)
                 of_gaps = noise[s, s] + np.diag(noise) - 2.0 * noise[s]
                 errors = np.array([_error(gap, of_gap) for gap, of_gap in zip(gaps.T, of_gaps, strict=True)])
-                equal = delays[(np.abs(gaps.mean(axis=0)) <= 1.96 * errors) | (np.arange(len(delays)) == s)]
+                alike = (np.abs(gaps.mean(axis=0)) <= 1.96 * errors) | (np.arange(len(delays)) == s)
+                equal = delays[alike]
                 in_draws = np.sort(delays[[objective.best(row) for row in values]])
                 low, middle, high = (float(in_draws[int(q * (len(in_draws) - 1))]) for q in (0.25, 0.5, 0.75))
                 shares, chances = self._best(objective, values), self._optimal(objective, values, noise)
                 found.append(
                     Best(
                         part, objective.name, float(delays[s]), self.intervals[s], float(equal.min()),
-                        float(equal.max()), float(chances[s]), float(shares[s]), low, middle, high, objective.unit,
+                        float(equal.max()), float(chances[s]), float(shares[s]), low, middle, high,
+                        int(alike.sum()), objective.unit,
                     )
                 )  # fmt: skip
         return tuple(found)
@@ -193,7 +196,7 @@ class OptimalTiming:
             equal = (
                 f"not told apart from it: {format_duration(one.equal_from_months)} to "
                 f"{format_duration(one.equal_to_months)}"
-                if one.equal_from_months != one.equal_to_months
+                if one.equal > 1
                 else "told apart from all others"
             )
             unit = f" ({one.unit})" if one.outcome == NET_BENEFIT else ""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hcc_sim.analyses.study.measured import ALL, COST, OF_VALUE, QALY
+from hcc_sim.analyses.study.measured import COST, OF_VALUE, QALY
 from hcc_sim.analyses.study.objective import NET_BENEFIT, SURVIVAL, Objective, objective_of
 from hcc_sim.analyses.study.study import Study
 from hcc_sim.analyses.study.table import DrawTable
@@ -203,19 +203,18 @@ class Probabilistic:
         89 (1994) 1314-1328, doi:10.1080/01621459.1994.10476871, to first order.
         """
         benefit = net_monetary_benefit(self.costs_and_effects, threshold)
-        names = self.strategies
-        part = self.table.shape.parts.index(ALL)
         one = objective_of(self.study.scenario, self.study.measures, NET_BENEFIT, threshold)
-        errors = [
-            one.error(self.table, self.table.noise[part], name, names[0]) if name != names[0] else 0.0 for name in names
-        ]
-        if not np.isfinite(errors).all():
+        covariance = one.covariance(self.table)
+        if not np.isfinite(covariance).all():
             return math.nan
+        sizes, axes = np.linalg.eigh(covariance)
+        spread = axes * np.sqrt(np.clip(sizes, 0.0, None))
         random = np.random.Generator(np.random.PCG64(self.study.scenario.seed))
         off = benefit - benefit[:, :1]
         before = _perfect(off)
         added = [
-            _perfect(off + np.array(errors) * random.standard_normal(off.shape)) - before for _ in range(REPLICATES)
+            _perfect(off + (random.standard_normal(off.shape)[:, np.newaxis] * spread).sum(axis=-1)) - before
+            for _ in range(REPLICATES)
         ]
         return float(np.mean(added))
 

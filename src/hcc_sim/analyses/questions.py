@@ -41,7 +41,9 @@ from hcc_sim.analyses.timing import DELAYS_MONTHS, DIAL, swept_over
 from hcc_sim.analyses.timing import timing as sweep
 from hcc_sim.analyses.turning import OF_CHOICES, TIMING_ASSUMPTIONS
 from hcc_sim.analyses.voi import Information, Population
+from hcc_sim.economics.partial_information import FEWEST_DRAWS
 from hcc_sim.errors import InputError, Problem, nearest
+from hcc_sim.history import BLOCK
 from hcc_sim.outcomes.hcc import WITHIN_MONTHS
 from hcc_sim.scenario import Scenario
 
@@ -65,6 +67,7 @@ class Question(Generic[R]):
     split: Split | None = None
     errors: bool = False
     called: str = ""
+    objective: Objective | None = None
     asked: Mapping[str, Any] = field(default_factory=dict)
     """What the reading hangs on besides the draws, for JSON."""
 
@@ -93,7 +96,10 @@ class Question(Generic[R]):
         """The same in a folder that is locked already."""
         parts = self.study.folder(place)
         self.study.run(parts, workers or Local(os.cpu_count() or 1), told)
-        return self.read(self.study.table(parts, errors=self.errors))
+        table = self.study.table(parts, errors=self.errors)
+        if self.objective is not None:
+            _check_known(self.objective, table)
+        return self.read(table)
 
     @property
     def name(self) -> str:
@@ -136,16 +142,45 @@ def _ground(
     return _Ground(scenario, Worlds(scenario), measures, objective)
 
 
+def _least_patients(scenario: Scenario, patients: int | None) -> int:
+    """So many that every row of a file is in every draw."""
+    if scenario.patients is None:
+        return 1
+    least = -(-scenario.patients.rows // BLOCK) * BLOCK
+    if patients is not None and patients < least:
+        told = (
+            f"given {patients:,}; the file of patients has {scenario.patients.rows:,} rows, and every draw is to have all "
+            f"of them; accepted: {least:,} or more"
+        )
+        raise InputError(Problem("--patients", None, "", told))
+    return least
+
+
+def _check_known(objective: Objective, table: DrawTable) -> None:
+    """Raises InputError where the objective is not known in some draw: a reading would be of nothing."""
+    values = objective.values(table)
+    if not np.isnan(values).any():
+        return
+    draw, strategy = (int(place) for place in np.argwhere(np.isnan(values))[0])
+    told = (
+        f"is not known under '{table.shape.strategies[strategy]}' in draw {draw} "
+        f"({int(np.isnan(values).any(axis=1).sum())} of {table.draws} draws): more patients, a longer horizon or "
+        "another outcome may tell; the draws are kept"
+    )
+    raise InputError(Problem("--outcome", None, objective.name, told))
+
+
 def _sized(
     ground: _Ground, design_of: Callable[[], Design], draws: int, patients: int | None, *, same_patients: bool = True
 ) -> tuple[Design, int, Split | None]:
     """The design with so many patients in each draw, by a pilot if nobody says."""
     strategies = len(ground.scenario.strategies)
     _check_size(draws * (patients or 1_000) * strategies)
+    least = _least_patients(ground.scenario, patients)
     split = None
     if patients is None:
         split = pilot(ground.scenario, ground.worlds, ground.measures, ground.objective, same_patients=same_patients)
-    count = patients or (split.patients if split else 1)
+    count = patients or max(split.patients if split else 1, least)
     _check_size(draws * count * strategies)
     return design_of(), count, split
 
@@ -183,7 +218,8 @@ def psa(
 
     drawn, count, split = _sized(ground, design, draws, patients, same_patients=False)
     study = Study("psa", scenario, drawn, ground.measures, count)
-    return Question(study, lambda table: Probabilistic(study, table, _base_case(study)), split)
+    objective = None if scenario.terms is not None else ground.objective
+    return Question(study, lambda table: Probabilistic(study, table, _base_case(study)), split, objective=objective)
 
 
 def _base_case(study: Study) -> DrawTable:
@@ -208,6 +244,9 @@ def voi(
     if scenario.terms is None:
         told = "has no economics: without prices and thresholds there is no value of information"
         raise InputError(Problem(str(scenario.files[0]), None, "economics", told))
+    if draws < FEWEST_DRAWS:
+        told = f"given {draws}; accepted: {FEWEST_DRAWS} or more, for what knowing is worth is told by regression"
+        raise InputError(Problem("--draws", None, "", told))
     asked = psa(scenario, draws, patients)
     known = Worlds(scenario).uncertain
 
@@ -243,7 +282,7 @@ def one_way(
         best, other = _pair(scenario, table, ground.objective, strategy, versus)
         return OneWay(study, table, quantities, ground.objective, best, other)
 
-    return Question(study, read, split, errors=True, asked=_asked(ground, strategy, versus))
+    return Question(study, read, split, errors=True, objective=ground.objective, asked=_asked(ground, strategy, versus))
 
 
 def two_way(
@@ -272,7 +311,7 @@ def two_way(
         best, other = _pair(scenario, table, ground.objective, strategy, versus, middle)
         return Grid(study, table, chosen_axes, ground.objective, best, other)
 
-    return Question(study, read, split, errors=True, asked=_asked(ground, strategy, versus))
+    return Question(study, read, split, errors=True, objective=ground.objective, asked=_asked(ground, strategy, versus))
 
 
 def threshold(
@@ -309,7 +348,7 @@ def threshold(
     def read(table: DrawTable) -> Thresholds:
         return Thresholds(study, table, tuple(axes), ground.objective)
 
-    return Question(study, read, split, errors=True, asked=_asked(ground))
+    return Question(study, read, split, errors=True, objective=ground.objective, asked=_asked(ground))
 
 
 def timing(
@@ -417,7 +456,7 @@ def _screening(
         best, worst = ground.objective.best(mean), ground.objective.best(-mean)
         return Screening(study, table, scheme, objectives, names[best], names[worst])
 
-    return Question(study, read, split, asked=_asked(ground))
+    return Question(study, read, split, objective=ground.objective, asked=_asked(ground))
 
 
 def _objectives(ground: _Ground, outcomes: Sequence[str]) -> tuple[Objective, ...]:

@@ -60,13 +60,19 @@ class Arm:
     """One strategy as it is simulated: its program, and what was counted so far.
 
     `quantities` are what costs and QALYs are made of, by subgroup, `EVERYBODY` for all; empty where nothing is valued.
+    Where a file gives the patients, number `first` is the one of its first row.
     """
 
     def __init__(
-        self, scenario: Scenario, program: Program, asked: Definitions, quantities: Mapping[str, Quantities]
+        self,
+        scenario: Scenario,
+        program: Program,
+        asked: Definitions,
+        quantities: Mapping[str, Quantities],
+        first: int = 0,
     ) -> None:
         told_apart = {p.subgroup for p in asked.populations} | set(quantities)
-        self._scenario = scenario
+        self._scenario, self._first = scenario, first
         self._subgroups = [subgroup for subgroup in scenario.subgroups if subgroup.name in told_apart]
         self.program = program
         self.tally = Tally(asked, program.state_names, program.exit_names, scenario.horizon_months)
@@ -74,7 +80,9 @@ class Arm:
 
     def parts(self, first: int, patients: int, chunk: int = CHUNK, threads: int | None = None) -> Iterator[Chunk]:
         """Simulate patients `first` to `patients - 1`, each chunk counted before it is handed on."""
-        for part in chunks_of(self._scenario, self.program, patients, first=first, chunk=chunk, threads=threads):
+        for part in chunks_of(
+            self._scenario, self.program, patients, first=first, chunk=chunk, threads=threads, row_of_0=self._first
+        ):
             members = self._memberships(part)
             self.tally.add(part.stays, part.first_patient, part.patients, members)
             for name, quantities in self.quantities.items():
@@ -92,7 +100,7 @@ class Arm:
             seed=self._scenario.seed,
             patients=part.patients,
             first_patient=part.first_patient,
-            attributes=None if patients is None else patients.frame(part.first_patient, part.patients),
+            attributes=None if patients is None else patients.frame(part.first_patient - self._first, part.patients),
         )
         return {subgroup.name: subgroup.holds(values[names.index(subgroup.attribute)]) for subgroup in self._subgroups}
 
@@ -208,8 +216,9 @@ def chunks_of(
     first: int = 0,
     chunk: int = CHUNK,
     threads: int | None = None,
+    row_of_0: int = 0,
 ) -> Iterator[Chunk]:
-    """A scenario's patients `first` to `patients - 1` in chunks.
+    """A scenario's patients `first` to `patients - 1` in chunks; of a file's patients, number `row_of_0` is the first.
 
     Where a file gives their attributes these are laid out for some chunks at a time, so that memory stays flat.
     """
@@ -221,7 +230,7 @@ def chunks_of(
             seed=scenario.seed,
             patients=count,
             first_patient=begin,
-            attributes=None if scenario.patients is None else scenario.patients.frame(begin, count),
+            attributes=None if scenario.patients is None else scenario.patients.frame(begin - row_of_0, count),
             horizon_months=scenario.horizon_months,
             chunk=chunk,
             threads=threads,

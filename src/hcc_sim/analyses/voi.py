@@ -18,6 +18,7 @@ from hcc_sim.analyses.study.uncertain import Uncertain
 from hcc_sim.economics import CostsAndEffects
 from hcc_sim.economics.net_benefit import value_of_perfect_information
 from hcc_sim.economics.partial_information import (
+    Partial,
     Shares,
     population_value,
     shares_of_variance,
@@ -112,9 +113,9 @@ class Information:
             ours = []
             for key, names in self.groups.items():
                 inputs = np.column_stack([leading.table.given(name) for name in names])
-                part = value_of_partial_information(leading.costs_and_effects, inputs, threshold)
+                part = _worth_of(leading.costs_and_effects, inputs, threshold)
                 ours.append(self._worth(key, len(names), threshold, part.value, part.standard_error, perfect.value))
-            found += [everything, *sorted(ours, key=lambda one: -one.value)]
+            found += [everything, *sorted(ours, key=lambda one: -np.nan_to_num(one.value))]
         return tuple(found)
 
     def _worth(
@@ -123,7 +124,7 @@ class Information:
         terms = self.psa.study.scenario.terms
         assert terms is not None
         all_value = all_error = math.nan
-        if self.population is not None:
+        if self.population is not None and not math.isnan(value):
             whole = population_value(value, error, *self.population, terms.discount_costs)
             all_value, all_error = whole.value, whole.standard_error
         share = value / perfect if perfect > 0.0 else math.nan
@@ -159,11 +160,11 @@ class Information:
             ours = []
             for key, names in self.groups.items():
                 inputs = np.column_stack([self.psa.leading.table.given(name) for name in names])
-                part = value_of_partial_information(leading, inputs, 1.0)
+                part = _worth_of(leading, inputs, 1.0)
                 ours.append(told(key, len(names), part.value, part.standard_error))
             several = len(self.psa.table.shape.inputs)
             everything = told((EVERYTHING, EVERYTHING), several, perfect.value, perfect.standard_error)
-            found += [everything, *sorted(ours, key=lambda one: -one.value)]
+            found += [everything, *sorted(ours, key=lambda one: -np.nan_to_num(one.value))]
         return tuple(found)
 
     @cached_property
@@ -224,6 +225,14 @@ class Information:
                 f"{1.96 * every.standard_error:.2g} {every.unit} a patient (noise of few patients among it). "
                 f"Alone: {told}."
             )
+
+
+def _worth_of(table: CostsAndEffects, inputs: Floats, threshold: float) -> Partial:
+    """NaN where so few draws cannot tell so many inputs apart."""
+    try:
+        return value_of_partial_information(table, inputs, threshold)
+    except np.linalg.LinAlgError:
+        return Partial(math.nan, math.nan, math.nan, math.nan)
 
 
 def _of_effects(objective: Objective, psa: Probabilistic) -> CostsAndEffects | None:

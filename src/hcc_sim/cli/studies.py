@@ -8,7 +8,7 @@ import os
 import textwrap
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -415,7 +415,8 @@ def _study(asked: Scenario, place: Place, ask: Callable[[], Question[Any]]) -> N
             clear(folder)
         parts = study.folder(folder)
         parts.begin()
-        if told := _complete(folder, question):
+        question = _of_all_draws(folder, question)
+        if place.output is TableFormat.table and (told := _complete(folder, question, plots=not place.no_plots)):
             say(f"{folder} is complete with {told['draws']:,} draws; more --draws add to it, --force begins anew.")
             _show_headline(told["said"], place.output, folder)
             return
@@ -446,24 +447,43 @@ def _write(
     }
     readings = readings_of(answer)
     write_study(folder, compared, readings, question.study, how, plots=not place.no_plots)
-    _show_headline([text for reading in readings for text in reading.sentences()], place.output, folder)
+    outside = [f"Fit not renewed for {', '.join(asked.fit_not_renewed)}."] if asked.fit_not_renewed else []
+    _show_headline([text for reading in readings for text in reading.sentences()], place.output, folder, outside)
     if place.output is not TableFormat.table:
         name, table = next(iter(readings[-1].tables().items()))
         write(in_format([row._asdict() for row in table.rows], place.output, table.columns))
         say(f"{name}.csv and all else in {folder}")
 
 
-def _show_headline(sentences: Sequence[str], output: TableFormat, folder: Path) -> None:
+def _show_headline(
+    sentences: Sequence[str], output: TableFormat, folder: Path, not_renewed: Sequence[str] = ()
+) -> None:
     if output is not TableFormat.table:
         return
-    for text in sentences:
+    for text in (*not_renewed, *sentences):
         write("\n".join(textwrap.wrap(text, WIDTH, break_on_hyphens=False, break_long_words=False)) + "\n\n")
     write(f"Tables, plots, report.html, workbook.xlsx: {folder}\n")
     write(f"{NOT_ADVICE}\n")
 
 
-def _complete(folder: Path, question: Question[Any]) -> dict[str, Any] | None:
-    """What the manifest says, where it tells of this study, with as many draws and this reading."""
+def _of_all_draws(folder: Path, question: Question[Any]) -> Question[Any]:
+    """With all draws that the folder was complete with, where more than those asked for."""
+    from hcc_sim.analyses.study.folder import MANIFEST
+
+    study = question.study
+    if not study.design.extends:
+        return question
+    try:
+        there = json.loads((folder / MANIFEST).read_bytes())["draws"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return question
+    if not isinstance(there, int) or there <= study.design.draws:
+        return question
+    return replace(question, study=replace(study, design=replace(study.design, draws=there)))
+
+
+def _complete(folder: Path, question: Question[Any], *, plots: bool) -> dict[str, Any] | None:
+    """What the manifest says, where it tells of this study and reading, and all files that it names are there."""
     from hcc_sim.analyses.study.execute import lacking
     from hcc_sim.analyses.study.folder import MANIFEST
 
@@ -471,6 +491,8 @@ def _complete(folder: Path, question: Question[Any]) -> dict[str, Any] | None:
         told = json.loads((folder / MANIFEST).read_bytes())
         enough = told["draws"] >= question.study.design.draws and question.name in told["readings"]
         enough &= told["asked"].get(question.name) == json.loads(json.dumps(question.asked))
+        enough &= all((folder / name).is_file() for name in told["files"])
+        enough &= not plots or any(name.startswith("plots/") for name in told["files"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     if not enough or lacking(question.study.folder(folder), told["draws"]):

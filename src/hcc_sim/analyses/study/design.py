@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hcc_sim.analyses.study.runs import Rows
 from hcc_sim.analyses.study.uncertain import CALIBRATION, REGIMENS, Uncertain
 from hcc_sim.elementary import normal_quantile
+from hcc_sim.fit_in_use import FitInUse
 from hcc_sim.luck import name_keys, uniforms
 from hcc_sim.quantiles import FARTHEST, value_of
 from hcc_sim.scenario import Scenario
@@ -20,7 +21,7 @@ from hcc_sim.scenario import Scenario
 Floats = NDArray[np.float64]
 
 JOINT = "parameter:joint draw"
-"""Address of the luck behind draws that the fit has no row for; the count is the row that it weighs."""
+"""Address of the luck behind draws that the fit has no row for; the count is the direction that it weighs."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ class Listed:
 class Joint:
     """Draws from everything uncertain at once: row d of the joint draws of the fit, and all else by its luck.
 
-    Beyond the rows that the fit has, further ones are made of them: normal on the unbounded scale, with their mean and
-    their covariances, z = mean + sum over r of e_r (z_r - mean) / sqrt(R), e_r standard normal.
+    Beyond the rows that the fit has, further ones are made like them: normal on the unbounded scale, with their mean
+    and the covariance that the fit states (see `covariance_of`).
 
     Attributes:
         quantities: what is drawn; of the fit's either all or none.
@@ -66,6 +67,7 @@ class Joint:
         same_patients: whether all have the same.
         unknowns: quantities of the fit, empty where it is not drawn.
         fitted: (R, U) their z in its rows.
+        root: (U, U) of their covariance: what standard normal numbers are multiplied by, row by row.
     """
 
     quantities: tuple[Uncertain, ...]
@@ -74,6 +76,7 @@ class Joint:
     same_patients: bool = False
     unknowns: tuple[str, ...] = ()
     fitted: Floats = field(default_factory=lambda: np.empty((0, 0)))
+    root: Floats = field(default_factory=lambda: np.empty((0, 0)))
 
     extends = True
 
@@ -108,12 +111,10 @@ class Joint:
         there = max(0, min(known - first, count))
         found[:there] = self.fitted[first : first + there]
         if there < count:
-            mean = self.fitted.mean(axis=0)
-            off = (self.fitted - mean) / np.sqrt(known)
-            found[there:] = mean
-            for row in range(known):  # one after another: sums have the same bits everywhere
+            found[there:] = self.fitted.mean(axis=0)
+            for row, off in enumerate(self.root):  # one after another: sums have the same bits everywhere
                 scores = self._scores(key, first + there, count - there, row)
-                found[there:] += scores[:, np.newaxis] * off[row]
+                found[there:] += scores[:, np.newaxis] * off
         return found
 
     def _scores(self, key: int, first: int, count: int, address: int) -> Floats:
@@ -152,7 +153,36 @@ def joint_draws(
     held = [name for name in scenario.strategies[0].layers.beliefs if name in fit.quantities]
     ours = (one.name for one in wanted if one.source in of_fit)
     quantities = tuple(dict.fromkeys([*ours, *held]))
-    return Joint(wanted, scenario.seed, draws, same_patients, quantities, fit.rows(quantities, scenario.calibration))
+    rows = fit.rows(quantities, scenario.calibration)
+    sizes, axes = np.linalg.eigh(covariance_of(fit, quantities, rows))
+    root = (axes * np.sqrt(np.clip(sizes, 0.0, None))).T
+    return Joint(wanted, scenario.seed, draws, same_patients, quantities, rows, root)
+
+
+def covariance_of(fit: FitInUse, names: Sequence[str], rows: Floats) -> Floats:
+    """(U, U) of the z of quantities: as the fit states it, where it does; else by its rows.
+
+    The fit states how parameters of all patients go with one another and with those of regimens: to first order, for
+    from 200 rows, which come in opposite pairs, a correlation would have an error of 0.1.  How two of a regimen's own
+    go together beyond that is taken from the rows.
+    """
+    common = [place for place, name in enumerate(names) if name in fit.covariance]
+    own = [place for place, name in enumerate(names) if name not in fit.covariance]
+    of_common = np.array([[fit.covariance[names[a]].get(names[b], 0.0) for b in common] for a in common])
+    if not own:
+        return of_common
+    across = np.array([[fit.covariance[names[a]].get(names[b], 0.0) for b in own] for a in common])
+    across = across.reshape(len(common), len(own))
+    off = rows - rows.mean(axis=0)
+    slopes = np.linalg.solve(of_common, across) if common else across
+    rest = off[:, own] - (off[:, common, np.newaxis] * slopes).sum(axis=1)
+    found = np.empty((len(names), len(names)))
+    found[np.ix_(common, common)] = of_common.reshape(len(common), len(common))
+    found[np.ix_(common, own)] = across
+    found[np.ix_(own, common)] = across.T
+    explained = (across[:, :, np.newaxis] * slopes[:, np.newaxis]).sum(axis=0)
+    found[np.ix_(own, own)] = explained + (rest[:, :, np.newaxis] * rest[:, np.newaxis]).mean(axis=0)
+    return found
 
 
 def listed(columns: Sequence[Uncertain], rows: Sequence[Mapping[str, float]], **told: Any) -> Listed:

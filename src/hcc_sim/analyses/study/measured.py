@@ -154,5 +154,6 @@ def _names(asked: Definitions, population: str, horizon_months: float) -> list[s
 
 def error_of(covariance: Floats, weights: Floats) -> float:
     """The standard error of a sum of means with these weights (S, K), from their covariance (S, K, S, K)."""
-    variance = float((weights[:, :, None, None] * weights[None, None] * covariance).sum())
+    both = weights[:, :, None, None] * weights[None, None]
+    variance = float(np.where(both != 0.0, both * covariance, 0.0).sum())  # what does not count may be unknown
     return math.sqrt(max(variance, 0.0)) if not math.isnan(variance) else math.nan

@@ -40,8 +40,18 @@ class Objective:
         """(D, S) of each strategy in each draw."""
         return np.asarray(sum(weight * table.outcome(name, part) for name, weight in self.weights.items()))
 
+    def contrast(self, table: DrawTable, strategy: str, versus: str, part: str = ALL) -> Floats:
+        """(D,) of one strategy minus another; of a single one itself."""
+        values, names = self.values(table, part), table.shape.strategies
+        own = values[:, names.index(strategy)]
+        return own if strategy == versus else own - values[:, names.index(versus)]
+
+    def of_whom(self, strategy: str, versus: str) -> str:
+        """In words."""
+        return f"'{strategy}'" if strategy == versus else f"'{strategy}' minus '{versus}'"
+
     def best(self, values: Floats) -> int:
-        """The place of the best strategy, by (S,) values; of equal ones the first."""
+        """The place of the best strategy, by (S,) values that are known; of equal ones the first."""
         return int(np.argmin(values) if self.less_is_better else np.argmax(values))
 
     def covariance(self, table: DrawTable, part: str = ALL) -> Floats:
@@ -50,11 +60,13 @@ class Objective:
         for name, weight in self.weights.items():
             weights[table.shape.outcomes.index(name)] = weight
         whole = table.noise[table.shape.parts.index(part)]
-        return np.asarray((whole * weights[:, np.newaxis, np.newaxis] * weights).sum(axis=(1, 3)))
+        both = weights[:, np.newaxis, np.newaxis] * weights
+        return np.asarray(np.where(both != 0.0, whole * both, 0.0).sum(axis=(1, 3)))
 
     def error(self, table: DrawTable, covariance: Floats, strategy: str, versus: str | None = None) -> float:
         """The Monte-Carlo error of a strategy, or of a contrast, from a covariance (S, K, S, K)."""
         weights = np.zeros(covariance.shape[:2])
+        versus = None if versus == strategy else versus
         for name, weight in self.weights.items():
             place = table.shape.outcomes.index(name)
             weights[table.shape.strategies.index(strategy), place] += weight

@@ -145,8 +145,8 @@ class Runner:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        arm = Arm(task.scenario, program, task.measures.definitions, counted)
         first = 0 if task.same_patients else draw * task.patients
+        arm = Arm(task.scenario, program, task.measures.definitions, counted, first)  # a file begins anew in each draw
         for _ in arm.parts(first, first + task.patients, threads=threads):
             pass
         if task.same_patients:

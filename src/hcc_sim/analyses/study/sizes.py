@@ -19,6 +19,7 @@ from hcc_sim.analyses.study.runs import Runner, Task
 from hcc_sim.analyses.study.worlds import Worlds
 from hcc_sim.history import BLOCK
 from hcc_sim.outcomes import Definitions
+from hcc_sim.outcomes.hcc import EVERYBODY, WITHIN_MONTHS
 from hcc_sim.scenario import Scenario
 
 PILOT_DRAWS, PILOT_PATIENTS = 24, 2_000
@@ -27,7 +28,8 @@ NOISE, NOISE_OF_SAME = 0.05, 0.01
 """Of the variance that uncertainty makes: what few patients may add.  It widens an interval by a fortieth; where all
 draws have the same patients it does not average out, and a tenth of a standard deviation is what it may be."""
 
-FEWEST, MOST = 1_000, 50_000
+FEWEST, UNTOLD, MOST = 1_000, 10_000, 50_000
+"""Patients in a draw: at least, where a pilot cannot tell, at most."""
 
 FOR_POPULATION = 10_000
 """Patients from whom it is told whether strategies differ before conversion."""
@@ -57,6 +59,12 @@ class Split:
 
     def sentence(self, patients: int, draws: int, *, same_patients: bool = False) -> str:
         """What a reader is told."""
+        if math.isnan(self.uncertainty):
+            return (
+                f"A pilot of {PILOT_DRAWS} draws of {PILOT_PATIENTS:,} patients could not tell how many a draw "
+                f"needs ({self.objective} is not known in some group of them); {patients:,} are taken, in {draws:,} "
+                "draws."
+            )
         told = (
             f"Sizes, by a pilot of {PILOT_DRAWS} draws of {PILOT_PATIENTS:,} patients: the {self.objective} of "
             f"'{self.strategy}' minus '{self.versus}' has a standard deviation of {math.sqrt(self.uncertainty):,.3g} "
@@ -97,17 +105,22 @@ def pilot(
     names = table.shape.strategies
     contrast = values[:, best] - values[:, worst]
     between = objective.error(table, table.noise[table.shape.parts.index(ALL)], names[best], names[worst]) ** 2
-    between = 0.0 if math.isnan(between) else between * PILOT_PATIENTS
+    between *= PILOT_PATIENTS
     total = float(np.nanvar(contrast, ddof=1))
     uncertainty = max(total - between / PILOT_PATIENTS, 0.0)
     noise = NOISE_OF_SAME if same_patients else NOISE
-    needed = between / (noise * uncertainty) if uncertainty > 0.0 else (MOST if between > 0.0 else FEWEST)
-    patients = min(max(math.ceil(needed / BLOCK) * BLOCK, FEWEST), MOST)
+    if math.isnan(uncertainty):  # a group of the pilot's patients was empty
+        patients = UNTOLD
+    else:
+        needed = between / (noise * uncertainty) if uncertainty > 0.0 else (MOST if between > 0.0 else FEWEST)
+        patients = min(max(math.ceil(needed / BLOCK) * BLOCK, FEWEST), MOST)
     return Split(names[best], names[worst], objective.name, objective.unit, uncertainty, between, patients)
 
 
 def population_in(scenario: Scenario) -> str:
     """Whom the primary estimand is about, told from some thousand patients in the base case."""
+    if scenario.horizon_months <= WITHIN_MONTHS:
+        return EVERYBODY  # those who come later are not followed long enough to tell their survival
     asked = asked_by(scenario)
     whole = tuple(population for population in asked.populations if population.subgroup is None)
     run = Run(scenario, Definitions(populations=whole))

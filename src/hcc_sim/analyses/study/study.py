@@ -73,7 +73,11 @@ class Study:
             "patients_in_each_draw": self.patients,
             "horizon_months": scenario.horizon_months,
             "strategies": {
-                strategy.name: {name: strategy.parameters[name].text() for name in strategy.given}
+                strategy.name: {
+                    "regimen": strategy.regimen,
+                    **strategy.around_surgery,
+                    **{name: strategy.parameters[name].text() for name in strategy.given},
+                }
                 for strategy in scenario.strategies
             },
             "population": self.measures.population,

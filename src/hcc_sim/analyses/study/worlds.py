@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hcc_sim.analyses.study.uncertain import (
     CALIBRATION,
+    DECISIONS,
     FAMILY,
     STRUCTURE,
     Uncertain,
@@ -92,6 +93,13 @@ class Worlds:
         assert others <= set(OTHER_FAMILIES)
         return World(tuple(values), others)
 
+    def _is_belief(self, name: str) -> bool:
+        """Whether the fit is taken given it: an assumption of all patients, uncertain or held."""
+        if name in self._beliefs:
+            return True
+        held = self.quantity(name).source == DECISIONS and name == self.quantity(name).parameter
+        return held and bool(self.scenario.strategies[0].layers.beliefs_among({name: 0.0}))
+
     def _effects(self, size: float, turned: Mapping[str, float], z: Mapping[str, float] | None) -> Mapping[str, float]:
         """All that aggressiveness does, so many times what it would be."""
         names = effects_of_aggressiveness(self.uncertain)
@@ -102,11 +110,11 @@ class Worlds:
         return {name: size * value for name, value in drawn.items()}
 
     def _values(self, turned: Mapping[str, float], z: Mapping[str, float] | None) -> list[dict[str, float]]:
-        beliefs = {**self._held, **{name: value for name, value in turned.items() if name in self._beliefs}}
+        beliefs = {**self._held, **{name: value for name, value in turned.items() if self._is_belief(name)}}
+        moves = z is not None or beliefs != self._held
         shifts: Mapping[str, float] = {}
-        if self._fit is not None and (z is not None or beliefs.keys() != self._held.keys()):
+        if self._fit is not None and moves:
             shifts = self._fit.shifts(beliefs, z)
-        moves = z is not None or beliefs.keys() != self._held.keys()
         at: dict[str, float] = {}
 
         def moved(one: Quantity) -> float:
