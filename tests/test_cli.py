@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import WHO_LOADS, WholeRun
 
 import hcc_sim
 from hcc_sim.cli import main
@@ -87,25 +88,18 @@ def test_the_package_is_light_until_used():
         hcc_sim.rnu  # noqa: B018
 
 
-def test_a_run_that_draws_nothing_imports_nothing_for_it():
-    command = ["run", str(SCENARIO), "--patients", "100", "--no-plots"]
-    code = (
-        f"import sys; from hcc_sim.cli import main; main({command});"
-        "print([m for m in ('pandas', 'matplotlib', 'pyarrow', 'scipy.optimize') if m in sys.modules], file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr.splitlines()[-1] == "[]"
-
-
-def test_a_run_looks_for_garbage_now_and_then_only():
+def test_a_run_that_draws_nothing_imports_little_and_looks_for_garbage_now_and_then():
     command = ["run", str(SCENARIO), "--patients", "100", "--no-plots"]
     code = (
         "import gc, sys; from hcc_sim.cli import main; before = sum(s['collections'] for s in gc.get_stats());"
         f"sys.argv[1:] = {command}; main();"
-        "print(sum(s['collections'] for s in gc.get_stats()) - before, file=sys.stderr)"
+        "print(sum(s['collections'] for s in gc.get_stats()) - before, file=sys.stderr);"
+        "print([m for m in ('pandas', 'matplotlib', 'pyarrow', 'scipy.optimize') if m in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert int(done.stderr.splitlines()[-1]) < 20  # 400 at its usual pace
+    collections, imported = done.stderr.splitlines()[-2:]
+    assert imported == "[]"
+    assert int(collections) < 20  # 400 at its usual pace
 
 
 def test_version(call, monkeypatch: pytest.MonkeyPatch):
@@ -134,10 +128,10 @@ def test_help_names_every_command_and_shipped_scenarios(call):
 # --- run -------------------------------------------------------------------------------------------------------------
 
 
-def test_run_shows_answer_and_place(tmp_path: Path):
-    done = program("run", SCENARIO, "--patients", 1000)
+def test_run_shows_answer_and_place(whole_run: WholeRun):
+    done = whole_run.done
     assert done.returncode == 0
-    assert done.stderr in ("", "compiling, once (some seconds)\n")
+    assert done.stderr.splitlines()[:-1] in ([], ["compiling, once (some seconds)"])
     told = " ".join(done.stdout.split())
     assert "When to operate after conversion" in told
     assert "of the first 10 years after conversion" in told
@@ -145,7 +139,6 @@ def test_run_shows_answer_and_place(tmp_path: Path):
     assert "\x1b" not in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert all(line == line.rstrip() for line in done.stdout.splitlines())
-    assert (tmp_path / "results" / "surgical-timing" / "summary.csv").exists()
 
 
 def test_what_is_said_of_compiling(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
@@ -550,28 +543,11 @@ def test_ctrl_c_while_compiling(tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
 
-WHO_LOADS = """
-import sys, threading
-from hcc_sim import cli, compiled
-load, loaded = compiled._CodeOnDisk.load_overload, []
-def noted(self, *arguments):
-    loaded.append((self._name, threading.current_thread().name))
-    return load(self, *arguments)
-compiled._CodeOnDisk.load_overload = noted
-assert cli.main({command}) == 0
-assert loaded
-print([name for name, thread in loaded if thread != cli.run.COMPILER], file=sys.stderr)
-"""
-"""Which functions are loaded, or compiled if they are not kept, where Ctrl-C would be lost in the compiler."""
-
-
-@pytest.mark.parametrize(
-    "command", [["run", str(SCENARIO), "--patients", "1000", "--keep-stays"], ["patient", str(SCENARIO), "7"]], ids=str
-)
-def test_nothing_is_compiled_where_ctrl_c_would_be_lost(command: list[str]):
-    code = WHO_LOADS.format(command=command)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr.splitlines()[-1] == "[]"
+def test_nothing_is_compiled_where_ctrl_c_would_be_lost(whole_run: WholeRun):
+    code = WHO_LOADS.format(command=["patient", str(SCENARIO), "7"])
+    patient = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for done in (whole_run.done, patient):
+        assert done.stderr.splitlines()[-1] == "[]"
 
 
 def test_a_reader_who_has_read_enough(tmp_path: Path):

@@ -11,8 +11,9 @@ import pytest
 import hcc_sim.analyses.turning as turning_module
 from hcc_sim.analyses import strategies as runs
 from hcc_sim.analyses.compare import Comparison, compare
-from hcc_sim.analyses.strategies import Run
-from hcc_sim.analyses.turning import TIMING_ASSUMPTIONS, Turning, crossing, effects_of_aggressiveness
+from hcc_sim.analyses.study.runs import Runner
+from hcc_sim.analyses.study.uncertain import effects_of_aggressiveness
+from hcc_sim.analyses.turning import TIMING_ASSUMPTIONS, Turning, crossing
 from hcc_sim.errors import InputError
 from hcc_sim.outcomes.hcc import CONVERTED, EVERYBODY, OVERALL_SURVIVAL, WITHIN_MONTHS
 from hcc_sim.parameters import Distribution, load_calibration
@@ -279,20 +280,21 @@ def test_no_turning_value_is_told_where_there_is_none(load, only_two):
         assert t.differences[1] == pytest.approx(means["safe"] - means["deadly"], abs=1e-9)
 
 
-@pytest.mark.parametrize(("most", "runs"), [(PATIENTS, 4), (1_000, 5)])
-def test_the_base_value_is_simulated_anew_only_for_fewer_patients(load, only_two, monkeypatch, most, runs):
+@pytest.mark.parametrize("most", [PATIENTS, 1_000])
+def test_few_patients_say_by_how_much_and_all_from_where(load, only_two, monkeypatch, most):
     asked = []
 
-    def counted(scenario, definitions, **options):
-        asked.append((scenario.size, definitions))
-        return Run(scenario, definitions, **options)
+    class Counted(Runner):
+        def run(self, rows, threads=1):
+            asked.append((self.task.patients, self.task.measures.definitions))
+            return super().run(rows, threads)
 
     monkeypatch.setattr(turning_module, "PATIENTS", most)
-    monkeypatch.setattr(turning_module, "Run", counted)
+    monkeypatch.setattr(turning_module, "Runner", Counted)
     scenario = load(SAFE_OR_DEADLY, parameters="{}")
     comparison = compare(scenario)
-    assert [size for size, _ in asked] == [most] * runs
-    assert all(not d.shares and not d.times and len(d.endpoints) == 1 for _, d in asked), "one number is wanted"
+    assert [size for size, _ in asked] == [most] * 5, "the base case, and two ends of two assumptions"
+    assert all(not d.shares and len(d.endpoints) == 1 for _, d in asked), "little is wanted"
     everybody = restricted_means(comparison, CONVERTED)
     assert {t.differences[1] for t in comparison.turnings} == {everybody["safe"] - everybody["deadly"]}
     moved = {t.parameter.name: (t.differences[0] - t.differences[1], t.span) for t in comparison.turnings}

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import pytest
 
 from hcc_sim.laws import Exponential
-from hcc_sim.pathway import diagram
+from hcc_sim.pathway import diagram, layout
 from hcc_sim.pathway.layout import Box, Drawing, Link, _lanes, arrange
 from hcc_sim.pathway.model import BACK, Arm, Branch, Delay, Exit, Hazard, Pathway, Schedule, Service, State, Visit
 
@@ -435,15 +435,47 @@ def test_arrows_lead_from_edge_to_edge_with_right_angles(cancer: Pathway) -> Non
 @pytest.mark.parametrize("seed", range(12))
 def test_random_graphs_have_no_faults_either(seed: int) -> None:
     random = Random(seed)
+    boxes, links = some_graph(random)
+    drawing = arrange(boxes, links)
+    assert faults(boxes, links, drawing) == []
+    assert crossings(drawing) < 100
+
+
+def some_graph(random: Random) -> tuple[list[Box], list[Link]]:
     count = random.randint(1, 14)
     boxes = [
         Box(random.randrange(60, 240, 2), random.randrange(30, 90, 2), random.random() < 0.4) for _ in range(count)
     ]
     pairs = {(a, b) for a, b in ((random.randrange(count), random.randrange(count)) for _ in range(20)) if a != b}
-    links = [Link(a, b, random.randint(20, 160), random.randint(14, 60)) for a, b in sorted(pairs)]
-    drawing = arrange(boxes, links)
-    assert faults(boxes, links, drawing) == []
-    assert crossings(drawing) < 100
+    return boxes, [Link(a, b, random.randint(20, 160), random.randint(14, 60)) for a, b in sorted(pairs)]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_crossings_are_counted_right_and_no_exchange_is_left_that_lessens_them(seed: int) -> None:
+    random = Random(seed)
+    boxes, links = some_graph(random)
+    graph = layout._Graph(boxes, links, layout._rows(len(boxes), links))
+    order: list[list[int]] = [[] for _ in range(graph.row_count)]
+    for node, placed in enumerate(graph.nodes):
+        order[placed.row].append(node)
+    for row in order:
+        random.shuffle(row)
+
+    def counted() -> int:
+        place = {node: at for row in order for at, node in enumerate(row)}
+        arrows = [[(place[a], place[b]) for a in row for b in graph.below[a]] for row in order]
+        return sum((a - c) * (b - d) < 0 for row in arrows for (a, b), (c, d) in combinations(row, 2))
+
+    before = counted()
+    assert layout._crossings(graph, order) == before
+    layout._exchange(graph, order)
+    after = counted()
+    assert layout._crossings(graph, order) == after <= before
+    for row in order:
+        for at in range(len(row) - 1):
+            row[at], row[at + 1] = row[at + 1], row[at]
+            assert counted() >= after
+            row[at], row[at + 1] = row[at + 1], row[at]
 
 
 def test_the_start_stands_on_top_even_if_it_is_told_later() -> None:

@@ -84,36 +84,9 @@ def test_what_ended_the_window_is_counted_as_it_stands_in_the_histories(scenario
 def test_too_short_a_horizon_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     path = tmp_path / "short.yaml"
     path.write_text(f"title: short\nextends: {TIMING}\nrun: {{horizon: 5 years}}\n")
-    assert main(["timing", str(path), "--patients", "500"]) == 2
-    assert "the horizon is too short, or the patients too few" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        (["--delays", "6 weeks, soon"], "--delays: soon: "),
-        (["--strategy", "opportunistc"], "unknown strategy 'opportunistc'. Did you mean 'opportunistic'?"),
-        (["--set", "surgery.delay=never"], "--set: surgery.delay: is what is swept; give --delays instead"),
-        (["--patients", "0"], "--patients: given 0"),
-    ],
-)
-def test_timing_refuses(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]):
-    assert main(["timing", str(TIMING), *arguments]) == 2
-    assert told in capsys.readouterr().err
-
-
-def test_timing_writes_tables_and_a_picture_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    arguments = ["timing", str(TIMING), "--patients", "1500", "--delays", "never, 0 days", "--out", str(tmp_path / "t")]
-    assert main(arguments) == 0
-    out = capsys.readouterr().out
-    assert "Longest life at" in out
-    table = pd.read_csv(tmp_path / "t" / "timing.csv")
-    assert list(table["delay_months"].astype(str)) == ["0", "never"] * 2
-    assert (tmp_path / "t" / "timing.svg").read_text().startswith("<?xml")
-    assert main(arguments) == 2
-    assert "--force" in capsys.readouterr().err
-    assert main([*arguments, "--force", "--format", "csv"]) == 0
-    assert capsys.readouterr().out.splitlines()[0].startswith("delay_months,outcome,value,mc_se")
+    assert main(["timing", str(path), "--patients", "1000", "--out", str(tmp_path / "t")]) == 2
+    assert "the horizon is too short to tell survival by delay" in capsys.readouterr().err
+    assert not (tmp_path / "t").exists()
 
 
 # --- biased designs ---------------------------------------------------------------------------------------------------
@@ -143,10 +116,16 @@ def test_groups_too_small_are_left_out(tmp_path: Path, capsys: pytest.CaptureFix
     assert "Too few patients" in capsys.readouterr().out
     assert main(["designs", "radiotherapy-first", "--patients", "2000"]) == 0
     assert "nothing that could be taken away" in capsys.readouterr().out
-    assert main(["timing", "radiotherapy-first", "--patients", "1"]) == 0
-    out = capsys.readouterr().out
-    assert "The delay makes no difference" in out
-    assert "± unknown" in out
+
+
+def test_where_nobody_converts_delays_are_not_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "small.yaml"
+    first = ROOT / "scenarios" / "radiotherapy-first.yaml"
+    path.write_text(f"title: small\nextends: {first}\npopulation: {{size: 1000}}\nturn: [surgery.effect]\n")
+    arguments = ["--patients", "1000", "--draws", "3", "--delays", "0 days, never", "--no-plots"]
+    assert main(["timing", str(path), *arguments, "--out", str(tmp_path / "t")]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "not told apart from it: 0 days to never" in out
     assert main(["designs", str(TIMING), "--patients", "2000", "--format", "json"]) == 0
     assert '"bias_months"' in capsys.readouterr().out
 

@@ -33,11 +33,6 @@ SCENARIO = ROOT / "scenarios" / "surgical-timing.yaml"
 NAMES = ("opportunistic", "wait 42 days", "wait 298 days", "conservative")
 
 
-@pytest.fixture(scope="module")
-def timing() -> Comparison:
-    return compare(load_scenario(SCENARIO, patients=2000))
-
-
 def compared(tmp_path: Path, text: str, patients: int = 1000) -> Comparison:
     file = tmp_path / "mine.yaml"
     file.write_text(text)
@@ -219,29 +214,28 @@ def test_a_table_is_written_as_pandas_would(timing: Comparison):
         assert csv_text(table) == table.frame().to_csv(index=False, lineterminator="\n")
 
 
-def test_plots_and_their_data(timing: Comparison, tmp_path: Path):
+def test_plots_and_their_data(timing: Comparison, timing_plots: Path, tmp_path: Path):
     before = {key: mpl.rcParams[key] for key in (*plots.STYLE, "svg.id")}
-    plots.write_plots(tmp_path / "one", timing)
+    plots.write_plots(tmp_path / "again", timing)
     assert {key: mpl.rcParams[key] for key in before} == before, "matplotlib is left as it was"
-    plots.write_plots(tmp_path / "two", timing)
-    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+    files = sorted(path.name for path in timing_plots.iterdir())
     assert len(files) == 34
     for file in files:
-        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
+        assert (timing_plots / file).read_bytes() == (tmp_path / "again" / file).read_bytes(), file
     for plot in plots.CURVES:
-        drawing = (tmp_path / "one" / f"{plot.file}.svg").read_text()
+        drawing = (timing_plots / f"{plot.file}.svg").read_text()
         ElementTree.fromstring(drawing)
         for part in (plot.axis, "months since conversion", "Difference from 'opportunistic'", *NAMES, NOT_ADVICE):
             assert part in drawing, part
         assert "<dc:date>" not in drawing
-        assert (tmp_path / "one" / f"{plot.file}.png").read_bytes().startswith(b"\x89PNG")
+        assert (timing_plots / f"{plot.file}.png").read_bytes().startswith(b"\x89PNG")
         curves = timing.survival(plot.endpoint).drop(columns=["population", "outcome"])
-        assert (tmp_path / "one" / f"{plot.file}.csv").read_text() == curves.to_csv(index=False, lineterminator="\n")
-    differences = pd.read_csv(tmp_path / "one" / "survival-differences.csv")
+        assert (timing_plots / f"{plot.file}.csv").read_text() == curves.to_csv(index=False, lineterminator="\n")
+    differences = pd.read_csv(timing_plots / "survival-differences.csv")
     assert set(differences["versus"]) == {"opportunistic"}
     assert set(differences["strategy"]) == set(NAMES[1:])
     assert sorted(set(differences["months"])) == [12, 24, 36, 60, 120]
-    ElementTree.fromstring((tmp_path / "one" / "pathway.svg").read_text())
+    ElementTree.fromstring((timing_plots / "pathway.svg").read_text())
 
 
 def test_texts_of_a_plot_do_not_run_out_of_the_picture(timing: Comparison):
@@ -305,9 +299,8 @@ def test_words_of_the_causes_of_death_cover_nothing(panels: int, nothing_happens
             assert not box.overlaps(another), (text, other)
 
 
-def test_areas_are_the_incidence(timing: Comparison, tmp_path: Path):
-    plots.write_plots(tmp_path, timing)
-    told = pd.read_csv(tmp_path / "incidence.csv")
+def test_areas_are_the_incidence(timing: Comparison, timing_plots: Path):
+    told = pd.read_csv(timing_plots / "incidence.csv")
     table = timing.incidence()
     table = table[(table["population"] == timing.primary) & table["cause"].isin(DEATHS)].reset_index(drop=True)
     pd.testing.assert_frame_equal(told, table.drop(columns="population"), check_exact=False, rtol=1e-14)

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import WholeRun
 
+from hcc_sim.analyses import turning
 from hcc_sim.cli import main
 from hcc_sim.cli import run as run_command
 from hcc_sim.errors import InputError
@@ -175,11 +177,10 @@ def test_a_link_is_followed(tmp_path: Path):
 # --- what a run does with it -----------------------------------------------------------------------------------------
 
 
-def test_default_place_and_contents(tmp_path: Path):
-    assert main(["run", str(SCENARIO), "--patients", "1000", "--keep-stays"]) == 0
-    out = tmp_path / "results" / "surgical-timing"
-    assert everything_in(tmp_path / "results")[0] == "surgical-timing"
-    assert {path.name for path in (tmp_path / "results").iterdir()} == {"surgical-timing"}
+def test_default_place_and_contents(whole_run: WholeRun):
+    assert [path.name for path in whole_run.folder.iterdir()] == ["results"]
+    assert [path.name for path in (whole_run.folder / "results").iterdir()] == ["surgical-timing"]
+    out = whole_run.folder / "results" / "surgical-timing"
     plots = [
         f"plots/{name}{ending}"
         for name in ("failure-free", "progression-free", "survival")
@@ -341,7 +342,9 @@ def test_stays_are_those_of_the_engine(tmp_path: Path):
     assert isinstance(kept["state"].dtype, pd.CategoricalDtype)
 
 
-def test_manifest(tmp_path: Path):
+def test_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    three = ("surgery.effect", "drugs.withdrawal_effect_on_outgrowth", "aggressiveness")
+    monkeypatch.setattr(turning, "TIMING_ASSUMPTIONS", three)
     settings = ["--set", "surgery.effect=0.8", "--set", "therapy.duration=never", "--threads", "1"]
     assert main(["run", str(SCENARIO), "--no-plots", "--patients", "1000", "--out", "mine", *settings]) == 0
     manifest = json.loads((tmp_path / "mine" / MANIFEST).read_text())

@@ -1,6 +1,7 @@
 """Microsimulation of conversion therapy and surgical timing in hepatocellular carcinoma.
 
-`load_scenario(path)` reads and checks a scenario file, `run(scenario)` compares its strategies.  A pathway of one's own
+`load_scenario(path)` reads and checks a scenario file, `run(scenario)` compares its strategies; `psa`, `voi`,
+`one_way`, `two_way`, `threshold`, `timing`, `sobol` and `morris` ask what the answer hangs on.  A pathway of one's own
 is declared with `pathway` and `laws`, then `compile_pathway`, `simulate` and `simulate_all`; `occupancy` and
 `time_in_state` tell where its patients are.  Everything is imported on first use, so that `import hcc_sim` stays light.
 """
@@ -12,6 +13,10 @@ from typing import Any
 _HOMES = {
     "load_scenario": ("hcc_sim.scenario", "load_scenario"),
     "run": ("hcc_sim.report.result", "run"),
+    **{
+        name: ("hcc_sim.report.answer", name)
+        for name in ("psa", "voi", "one_way", "two_way", "threshold", "timing", "sobol", "morris")
+    },
     "compile_pathway": ("hcc_sim.engine", "compile_pathway"),
     "simulate": ("hcc_sim.engine", "simulate"),
     "simulate_all": ("hcc_sim.engine", "simulate_all"),

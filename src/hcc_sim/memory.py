@@ -1,5 +1,6 @@
-"""How much memory this process can get, so that a run which cannot fit is refused before it starts."""
+"""Memory of this process: how much it can get, so that a run which cannot fit is refused; keeping what it has."""
 
+import ctypes
 import os
 import re
 from collections.abc import Iterator
@@ -9,11 +10,24 @@ from pathlib import Path
 _MEMINFO = Path("/proc/meminfo")
 _CONTROL_GROUP = Path("/proc/self/cgroup")
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
 
 
 def memory_within_reach() -> int | None:
     """Bytes that this process can get at most, by all limits that this system tells of; None if it tells of none."""
     return min((max(0, limit) for limit in _limits()), default=None)
+
+
+def keep_freed_memory() -> None:
+    """Have the C library keep up to 500 MB that are given back, for what is asked next; where it is not glibc, nothing.
+
+    Work that asks for the same arrays again and again else gets them from the system each time, page by page, which
+    took a sixth of the time of draws of 10,000 patients.
+    """
+    with suppress(OSError, AttributeError, TypeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_TRIM_THRESHOLD, 500_000_000)
+        mallopt(_MMAP_THRESHOLD, 32_000_000)
 
 
 def _limits() -> Iterator[int]:

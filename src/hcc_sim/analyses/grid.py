@@ -16,7 +16,7 @@ from hcc_sim.analyses.study.measured import ALL
 from hcc_sim.analyses.study.objective import Objective
 from hcc_sim.analyses.study.study import Study
 from hcc_sim.analyses.study.table import DrawTable
-from hcc_sim.analyses.study.uncertain import Uncertain
+from hcc_sim.analyses.study.uncertain import FAMILY, Uncertain
 from hcc_sim.outcomes import Table
 from hcc_sim.quantiles import scale_of
 
@@ -55,6 +55,8 @@ def axis_of(quantity: Uncertain, points: int = POINTS) -> Axis:
 
 def between(quantity: Uncertain, low: float, high: float, points: int) -> tuple[float, ...]:
     """Even steps between two values, on the scale on which its distribution is broad."""
+    if quantity.name.startswith(FAMILY):
+        return (low, high)  # one or the other
     to, back = scale_of(quantity.distribution.family if low > 0.0 and math.isfinite(high) else "normal")
     try:
         begin, end = to(low), to(high)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -68,6 +68,11 @@ class Probabilistic:
     study: Study
     table: DrawTable
     base: DrawTable
+
+    @property
+    def leading(self) -> Probabilistic:
+        """The reading of the draws whose inputs are known."""
+        return self if self.table.leading is self.table else replace(self, table=self.table.leading)
 
     @property
     def strategies(self) -> tuple[str, ...]:

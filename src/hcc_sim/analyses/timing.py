@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from hcc_sim.analyses.strategies import primary_population, simulate_strategies
 from hcc_sim.engine import Program
 from hcc_sim.history import Stays
-from hcc_sim.outcomes import restricted_mean
+from hcc_sim.outcomes import Table, restricted_mean
 from hcc_sim.outcomes.hcc import OVERALL_SURVIVAL, WITHIN_MONTHS, WITHOUT_DISEASE
 from hcc_sim.scenario import Scenario
 from hcc_sim.units import DAYS_PER_MONTH, format_duration
@@ -69,6 +69,13 @@ class Timing:
     population: str
     outcomes: tuple[Timed, ...]
     endings: tuple[Ended, ...]
+
+    def tables(self) -> dict[str, Table[Any]]:
+        """By the names of their files."""
+        return {
+            "timing": Table(Timed._fields, list(self.outcomes)),
+            "timing-windows": Table(Ended._fields, list(self.endings)),
+        }
 
 
 def timing(

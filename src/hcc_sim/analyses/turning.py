@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,10 +11,17 @@ from functools import partial
 from typing import NamedTuple
 
 from hcc_sim.analyses.strategies import Run, restricted_means
+from hcc_sim.analyses.study.design import listed
+from hcc_sim.analyses.study.measured import COST, QALY, measures_of
+from hcc_sim.analyses.study.objective import NET_BENEFIT, Objective
+from hcc_sim.analyses.study.runs import Done, Runner
+from hcc_sim.analyses.study.study import Study
+from hcc_sim.analyses.study.table import DrawTable
+from hcc_sim.analyses.study.uncertain import MEANING, SIZES, effects_of_aggressiveness
+from hcc_sim.analyses.study.worlds import Worlds
 from hcc_sim.analyses.valuation import Valuation, valuation_of
 from hcc_sim.economics.quantities import Quantities
-from hcc_sim.outcomes import Definitions, Estimate
-from hcc_sim.outcomes.hcc import OVERALL_SURVIVAL, WITHIN_MONTHS, outcomes_from
+from hcc_sim.outcomes import Estimate
 from hcc_sim.parameters import Distribution, Parameter, Parameters
 from hcc_sim.pathway.hcc import AGGRESSIVENESS, EFFECT_OF_SURGERY
 from hcc_sim.quantiles import scale_of
@@ -40,9 +48,6 @@ OF_CHOICES = {
 }
 """What matters once a strategy sets something that begins so."""
 
-SIZES = Distribution("uniform", 0.0, 2.0)
-"""By what all its effects are multiplied at once: none, as fitted, twice that."""
-
 TIMING_ASSUMPTIONS = (
     EFFECT_OF_SURGERY,
     "drugs.withdrawal_effect_on_outgrowth",
@@ -67,7 +72,7 @@ PATIENTS = 10_000
 """Patients behind a turning value: enough to place it within the breadth of its prior, quick enough for every run."""
 
 
-SURVIVAL, NET_BENEFIT = "restricted mean survival time", "net monetary benefit"
+SURVIVAL = "restricted mean survival time"
 
 
 @dataclass(frozen=True)
@@ -123,14 +128,22 @@ def _short(unit: str, number: float, digits: int) -> str:
 
 
 class _Measure(NamedTuple):
-    """A contrast that is turned: its value with all patients, and how a run of few tells it (None if it cannot)."""
+    """A contrast that is turned: its value with all patients, and the outcomes that it is a sum of, with weights."""
 
     outcome: str
     unit: str
     strategy: str
     versus: str
     base: float
-    of: Callable[[Run], float | None]
+    weights: Mapping[str, float]
+
+    def of(self, table: DrawTable) -> list[float]:
+        """In every draw."""
+        objective = Objective(self.outcome, self.unit, self.weights)
+        values = objective.values(table)
+        one, other = (table.shape.strategies.index(name) for name in (self.strategy, self.versus))
+        found: list[float] = (values[:, one] - values[:, other]).tolist()
+        return found
 
 
 def turning_points(run: Run, population: str, threads: int | None = None) -> tuple[Turning, ...]:
@@ -153,29 +166,20 @@ def turning_points(run: Run, population: str, threads: int | None = None) -> tup
         size=min(scenario.size, PATIENTS),
     )
 
-    def differences(of: Scenario, threads: int | None) -> list[float | None]:
-        one = _simulated(of, population, threads)
-        return [measure.of(one) for measure in measures]
-
-    everybody = few.size == scenario.size
-    of_few = [one.base for one in measures] if everybody else differences(few, threads)
     decided = {name for strategy in scenario.strategies for name in strategy.given}
     first = few.strategies[0].parameters
     by_prices = {name for one in run.quantities.values() for name in one.rules.revalued_by}
     varied = [(p, prior) for p, prior in _varied(first, decided, scenario.turn) if p.name not in by_prices]
-    ends = [_with(few, parameter, end) for parameter, prior in varied for end in (prior.low, prior.high)]
-    # A thread runs one end after another: what one does in Python hides behind what another simulates.
-    with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
-        turned = list(pool.map(lambda end: differences(end, 1), ends))
+    table = _turned(few, population, [(p.name, end) for p, prior in varied for end in (prior.low, prior.high)], threads)
+    told = [measure.of(table) for measure in measures]
     found = []
-    for place, (measure, from_few) in enumerate(zip(measures, of_few, strict=True)):
-        for (parameter, prior), lows, highs in zip(varied, turned[::2], turned[1::2], strict=True):
+    for measure, (from_few, *ends) in zip(measures, told, strict=True):
+        for (parameter, prior), low, high in zip(varied, ends[::2], ends[1::2], strict=True):
             if parameter.economic and measure.outcome == SURVIVAL:
                 continue  # it moves nobody
-            low, high = lows[place], highs[place]
-            if low is not None and high is not None and from_few is not None:
+            moved = (measure.base + (low - from_few), measure.base, measure.base + (high - from_few))
+            if not any(map(math.isnan, moved)):
                 values = (prior.low, parameter.value, prior.high)
-                moved = (measure.base + (low - from_few), measure.base, measure.base + (high - from_few))
                 found.append(_turning(parameter, prior, measure, values, moved))
         if measure.outcome == NET_BENEFIT:
             found += _by_prices(run, measure, decided)
@@ -195,20 +199,38 @@ def _turning(
     )
 
 
+def _turned(few: Scenario, population: str, ends: Sequence[tuple[str, float]], threads: int | None) -> DrawTable:
+    """A study of the base case, then of each parameter at an end, every quantity that is a value of it.
+
+    A thread runs one draw after another: what one does in Python hides behind what another simulates.
+    """
+    measures = measures_of(few, population)
+    known = Worlds(few).uncertain
+    rows: list[dict[str, float]] = [{}]
+    for name, value in ends:
+        rows.append({one.name: value for one in known.values() if name in (one.name, one.parameter)})
+    columns = [known[name] for name in dict.fromkeys(name for row in rows for name in row)]
+    study = Study("turning", few, listed(columns, rows), measures, few.size)
+
+    def run(draws: Sequence[int]) -> list[Done]:
+        runner = Runner(study.task)
+        return [runner.run(study.design.rows(draw, 1)) for draw in draws]
+
+    workers = threads or os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        shares = pool.map(run, [range(first, len(rows), workers) for first in range(min(workers, len(rows)))])
+        done = sorted((one for share in shares for one in share), key=lambda one: one.first)
+    return study.table_of(done)
+
+
 def _of_survival(run: Run, population: str) -> _Measure | None:
     """The restricted mean survival time of the strategy of the longest minus the shortest; None if all are equal."""
     told = restricted_means(run.tallies, population)
     pair = _extremes(told or {})
-    if pair is None:
+    if told is None or pair is None:
         return None
-
-    def difference(of: Run) -> float | None:
-        means = restricted_means(of.tallies, population)
-        return None if means is None else (means[pair[0]] - means[pair[1]]).value
-
-    base = difference(run)
-    assert base is not None
-    return _Measure(SURVIVAL, "months", *pair, base, difference)
+    outcome = told[pair[0]].outcome
+    return _Measure(SURVIVAL, "months", *pair, (told[pair[0]] - told[pair[1]]).value, {outcome: 1.0})
 
 
 def _of_benefit(valuation: Valuation | None) -> _Measure | None:
@@ -219,17 +241,9 @@ def _of_benefit(valuation: Valuation | None) -> _Measure | None:
     pair = _extremes({name: one.net_benefit(threshold) for name, one in valuation.strategies.items()})
     if pair is None:
         return None
-
-    def of_valuation(one: Valuation) -> float:
-        best, worst = (one.strategies[name].net_benefit(threshold) for name in pair)
-        return best.value - worst.value
-
-    def difference(of: Run) -> float | None:
-        valued = valuation_of(of.scenario, of.quantities)
-        return None if valued is None else of_valuation(valued)
-
+    best, worst = (valuation.strategies[name].net_benefit(threshold) for name in pair)
     unit = f"{valuation.terms.money} at {threshold:,.0f} a QALY"
-    return _Measure(NET_BENEFIT, unit, *pair, of_valuation(valuation), difference)
+    return _Measure(NET_BENEFIT, unit, *pair, best.value - worst.value, {QALY: threshold, COST: -1.0})
 
 
 def _extremes(told: Mapping[str, Estimate]) -> tuple[str, str] | None:
@@ -308,49 +322,15 @@ def _varied(
     With their distributions; what aggressiveness does is always among them.
     """
     known = {**parameters}
-    if effects_of_aggressiveness(parameters):
-        meaning = "All effects of unmeasured aggressiveness, multiplied by this"
-        known[AGGRESSIVENESS] = Parameter(AGGRESSIVENESS, 1.0, "number", "assumed", meaning, distribution=SIZES)
+    uncertain = [name for name, parameter in parameters.items() if parameter.distribution is not None]
+    if effects_of_aggressiveness(uncertain):
+        known[AGGRESSIVENESS] = Parameter(AGGRESSIVENESS, 1.0, "number", "assumed", MEANING, distribution=SIZES)
     chosen = (names for start, names in OF_CHOICES.items() if any(name.startswith(start) for name in decided))
     usual = (*TIMING_ASSUMPTIONS, *(name for names in chosen for name in names))
     asked = (*named, AGGRESSIVENESS) if named else usual
     undecided = (known[name] for name in dict.fromkeys(asked) if name in known and name not in decided)
     priors = ((parameter, parameter.distribution) for parameter in undecided)
     return [(parameter, prior) for parameter, prior in priors if prior and prior.low < parameter.value < prior.high]
-
-
-def effects_of_aggressiveness(parameters: Parameters) -> dict[str, float]:
-    """The parameters that say what aggressiveness does, by name, with their values."""
-    return {name: p.value for name, p in parameters.items() if AGGRESSIVENESS in name and p.distribution is not None}
-
-
-def _with(scenario: Scenario, parameter: Parameter, value: float) -> Scenario:
-    """The same with one assumption turned; what the fit says of all others is taken given that."""
-
-    def turned(parameters: Parameters) -> dict[str, float]:
-        if parameter.name != AGGRESSIVENESS:
-            return {parameter.name: value}
-        return {name: size * value for name, size in effects_of_aggressiveness(parameters).items()}
-
-    strategies = (replace(s, parameters=s.layers.parameters(turned(s.parameters))) for s in scenario.strategies)
-    return replace(scenario, strategies=tuple(strategies))
-
-
-def _simulated(scenario: Scenario, population: str, threads: int | None) -> Run:
-    run = Run(scenario, _headline_of(scenario, population), threads=threads, value=scenario.terms is not None)
-    run.up_to(scenario.size)
-    return run
-
-
-def _headline_of(scenario: Scenario, population: str) -> Definitions:
-    """Nothing is asked of an assumption but the restricted mean survival time of the primary population."""
-    asked = outcomes_from(scenario.start, scenario.horizon_months)
-    return Definitions(
-        populations=tuple(p for p in asked.populations if p.name == population),
-        endpoints=(OVERALL_SURVIVAL,),
-        landmarks_months=(),
-        restrictions_months=(WITHIN_MONTHS,),
-    )
 
 
 def crossing(prior: Distribution, values: Sequence[float], differences: Sequence[float]) -> float | None:

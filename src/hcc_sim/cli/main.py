@@ -17,8 +17,8 @@ from typing import Annotated, Any
 import typer
 
 import hcc_sim
-from hcc_sim.cli import calibrate, diagram, evidence, questions, run, scenarios
-from hcc_sim.cli.terminal import command_line, finished, say, write
+from hcc_sim.cli import calibrate, diagram, evidence, questions, run, scenarios, studies
+from hcc_sim.cli.terminal import command_line, finished, say, unfinished, write
 from hcc_sim.errors import CheckFailed, InputError, MachineError, is_lack_of_memory
 
 DONE, FAILED, WRONG_INPUT, CHECK_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -37,11 +37,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 COMMANDS = (
-    *(run.run, run.patient, questions.timing, questions.designs),
+    *(run.run, run.patient, studies.timing, studies.psa, studies.dsa, studies.threshold, studies.voi),
+    *(studies.sobol, studies.morris, questions.designs),
     *(diagram.diagram, diagram.schema, calibrate.calibrate, calibrate.reproduce),
 )
 for command in COMMANDS:
     app.command()(command)
+app.command("two-way")(studies.two_way)
 app.add_typer(scenarios.app, name="scenarios")
 app.add_typer(evidence.app, name="evidence")
 
@@ -66,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _take_ctrl_c_once()
     command_line[:] = sys.argv[1:] if arguments is None else arguments
     finished.clear()
+    unfinished.clear()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that lacks a letter is no reason to stop
@@ -104,7 +107,11 @@ def _told(error: BaseException) -> int:
 
         traceback.print_exception(error)
     engine = sys.modules.get("hcc_sim.engine")
-    written = f"the results in {finished[0]} are complete" if finished else "nothing was written"
+    written = "nothing was written"
+    if finished:
+        written = f"the results in {finished[0]} are complete"
+    elif unfinished:
+        written = f"finished draws are kept in {unfinished[0]}, and the same command goes on"
     match error:
         case typer.Exit():
             return error.exit_code
@@ -125,7 +132,7 @@ def _told(error: BaseException) -> int:
             _drop_stdout()
             return DONE  # whoever was reading has read enough
         case MachineError():
-            say(f"hcc-sim: {error}")
+            say(f"hcc-sim: {error}" + (f"; {written}" if unfinished else ""))
             return FAILED
         case _ if is_lack_of_memory(error):
             say(f"hcc-sim: not enough memory; {written}. A smaller --chunk or fewer --threads need less.")

@@ -101,7 +101,7 @@ def run(
 
     from hcc_sim.report.results import StayFiles, write_results
 
-    compiled = _prepared(asked, _starting(asked))  # what does not fit the pathway is told before anything is made
+    compiled = prepared(asked, _starting(asked))  # what does not fit the pathway is told before anything is made
     _check_memory(compiled, asked, at_once)
     with new_folder(folder, force=force) as temporary:
         with StayFiles(temporary / "stays", asked) as stays:
@@ -142,7 +142,7 @@ def _compared(asked: Scenario, precision: Precision | None = None, **options: An
         return compare(asked, progress=progress, precision=precision, **options)
 
 
-def _prepared(asked: Scenario, also: Callable[[Program], object] | None = None) -> dict[str, Program]:
+def prepared(asked: Scenario, also: Callable[[Program], object] | None = None) -> dict[str, Program]:
     """The programs of all strategies, and the engine compiled by a run of one patient and by whatever else is to run.
 
     In a thread, so that Ctrl-C ends the wait for it and does not get lost in the compiler.
@@ -275,7 +275,7 @@ def patient(
     def born(program: Program) -> dict[str, float]:
         return attributes_at_start(program, seed=asked.seed, patient=person, attributes=given)
 
-    compiled = _prepared(asked, born)
+    compiled = prepared(asked, born)
     for name, program in compiled.items():
         stays = simulate_all(
             program,

@@ -17,6 +17,9 @@ command_line: list[str] = []
 finished: list[Path] = []
 """The results folder that is complete, if one is."""
 
+unfinished: list[Path] = []
+"""The folder of a study that was begun and can go on, if one was."""
+
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""

@@ -161,6 +161,10 @@ def valued(quantities: Quantities, values: Mapping[str, float], currency: str = 
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.asarray(np.moveaxis(whole_and_without(np.moveaxis(sums, -1, 0)), 0, -1) / members)
 
+    def means(sums: Mapping[str, Floats]) -> dict[str, Floats]:
+        """Those of several, worked out at once."""
+        return dict(zip(sums, mean(np.stack(list(sums.values()))), strict=True)) if sums else {}
+
     times = {item.name: _at_least_0(item.name, "amount", _amount(item.amount, values)) for item in rules.items}
     by_age = number(rules.lost_share_per_year, values)
     if by_age and not quantities.aged:
@@ -173,25 +177,19 @@ def valued(quantities: Quantities, values: Mapping[str, float], currency: str = 
         weighted += utilities[name] * (sums - by_age * quantities.aged[name] if by_age else sums)
     for name, sums in quantities.lost.items():
         weighted -= losses[name] * sums
-    nothing = np.zeros((2, len(whole_and_without(quantities.members))))
-    lived = {
-        name: Lived(
-            utilities[name],
-            mean(sums[:, -1] / MONTHS_A_YEAR),
-            mean(quantities.aged[name][:, -1] / MONTHS_A_YEAR) if by_age else nothing,
-        )
-        for name, sums in quantities.lived.items()
-    }
-    lost = {name: Lost(losses[name], mean(sums[:, -1] / MONTHS_A_YEAR)) for name, sums in quantities.lost.items()}
+    nothing = np.zeros((2, len(members)))
+    years = means({name: sums[:, -1] / MONTHS_A_YEAR for name, sums in quantities.lived.items()})
+    aged = means({name: sums[:, -1] / MONTHS_A_YEAR for name, sums in quantities.aged.items()}) if by_age else {}
+    lost = means({name: sums[:, -1] / MONTHS_A_YEAR for name, sums in quantities.lost.items()})
     return Valued(
         rules,
         currency,
         {item.name: _at_least_0(item.name, "price", number(item.price, values)) for item in rules.items},
         times,
-        {name: mean(sums) for name, sums in quantities.used.items()},
-        {name: mean(times[name] * sums) for name, sums in quantities.used.items()},
-        lived,
-        lost,
+        means(quantities.used),
+        means({name: times[name] * sums for name, sums in quantities.used.items()}),
+        {name: Lived(utilities[name], years[name], aged.get(name, nothing)) for name in years},
+        {name: Lost(losses[name], lost[name]) for name in lost},
         by_age,
         quantities.until_months,
         mean(weighted / MONTHS_A_YEAR),

@@ -317,7 +317,8 @@ class _Compiler:
             value = number(amount, values)
             return "" if holds(value) else problem(value)
 
-        self.checks.append(check)
+        if isinstance(amount, str) or check({}):  # numbers that hold need not be asked again
+            self.checks.append(check)
         return self._number(amount)
 
     # --- states and exits ---------------------------------------------------------------------------------------------

@@ -31,8 +31,8 @@ TOGETHER = 5_000
 SPAN = 10_000
 """Patients simulated in one call of the kernel."""
 
-ROWS = 16
-"""Stays of a patient for which there is room at first."""
+ROWS = 24
+"""Stays of a patient for which there is room at first: where it does not suffice, patients are simulated twice."""
 
 MOST_ROWS = 2_000_000
 """Stays for which a thread makes room (100 MB) before it takes fewer patients at a time instead."""
@@ -277,9 +277,12 @@ class _Run:
     def chunk(self, start: int, chunk: int, spans: Iterable[list[Filled]]) -> Chunk:
         """All stays of a chunk, in order; the records are free again."""
         filled = [part for span in spans for part in span]
+        patients = min(chunk, self.end - start)
+        if len(filled) == 1 and start + patients == self.end:  # the record is not needed again
+            return Chunk(start, patients, filled[0].stays())
         stays = concatenate(part.stays() for part in filled)
         self.records += [part.record for part in filled]
-        return Chunk(start, min(chunk, self.end - start), stays)
+        return Chunk(start, patients, stays)
 
     def _room(self, rows: int) -> block.Room:
         with suppress(IndexError):  # there is none, or another thread was faster

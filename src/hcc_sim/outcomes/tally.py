@@ -7,7 +7,7 @@ counted is counted in integers; months are added block by block in patient order
 import hashlib
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hcc_sim.errors import nearest
 from hcc_sim.history import BLOCK, Stays
 from hcc_sim.outcomes.definitions import Definitions, Population, reported_for
+from hcc_sim.outcomes.record import Record, Zero
 from hcc_sim.units import DAYS_PER_MONTH
 
 GROUPS = 100
@@ -34,63 +35,6 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 NO_SUBGROUPS: Mapping[str, Bools] = {}
-
-
-@dataclass(frozen=True)
-class _Zero:
-    """Where each patient of the chunk belongs to a population, and from where in the record on."""
-
-    member: Bools
-    months: Floats
-    """Time zero; 0 for those who do not belong."""
-    first_end: Integers
-    """The first row whose end counts; beyond the record for those who do not belong."""
-    first_stay: Integers
-    """The first row in which time counts."""
-    at_start: Bools
-    """Members whose time zero is the start of the record, so that being there already counts."""
-    asked: Bools
-    """Who is looked at at all: everybody, or the subgroup."""
-
-    def within(self, subgroup: Bools, beyond: int) -> "_Zero":
-        """The same of a subgroup only; `beyond` is a row after the record."""
-        member = self.member & subgroup
-        return _Zero(
-            member,
-            np.where(member, self.months, 0.0),
-            np.where(member, self.first_end, beyond),
-            np.where(member, self.first_stay, beyond),
-            self.at_start & subgroup,
-            subgroup,
-        )
-
-
-class _Record:
-    """One chunk, row by row: which patient a row belongs to, and what happens at its end or at the start."""
-
-    def __init__(self, stays: Stays, starts: Integers, codes: int, noted: Bools) -> None:
-        self.left = stays.left_months
-        self.entered = stays.entered_months
-        self.state = stays.state.astype(np.intp)
-        self.starts = starts
-        self.patient = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(stays)))
-        self.ending = (stays.next_state.astype(np.intp) + 1) * codes + stays.ended_by + 1
-        self.starting = (self.state[starts] + 1) * codes
-        # Most stays end by what nothing is asked of: they are looked at once, and not for each thing asked.
-        self.noted = np.flatnonzero(noted[self.ending])
-        self.noted_ending = self.ending[self.noted]
-
-    def rows(self, table: Bools) -> Integers:
-        """Rows that end by something of a table, whose everything must have been noted."""
-        return self.noted[table[self.noted_ending]]
-
-    def first(self, rows: Integers, zero: _Zero) -> tuple[Integers, Integers]:
-        """The patients who have one of the rows at or after time zero, and the first of these rows."""
-        patient = self.patient[rows]
-        counts = rows >= zero.first_end[patient]
-        rows, patient = rows[counts], patient[counts]
-        is_first = np.diff(patient, prepend=-1) != 0
-        return patient[is_first], rows[is_first]
 
 
 class Tally:
@@ -184,30 +128,23 @@ class Tally:
             raise ValueError(
                 f"chunks come in order and begin at a multiple of {BLOCK}; patient {first_patient} does not"
             )
-        starts = np.flatnonzero(np.diff(stays.patient, prepend=stays.patient[:1] + np.uint64(1)))
-        expected = np.arange(patients, dtype=np.uint64) + np.uint64(first_patient)
-        if patients < 1 or not np.array_equal(stays.patient[starts], expected):
-            raise ValueError(
-                f"not the stays of the {patients} patients from {first_patient} on, each with at least one"
-            )
-        if not stays.left_months.max() <= self.horizon_months:
-            raise ValueError(f"a stay ends after the horizon of {self.horizon_months} months, or at no time at all")
+        record = Record(stays, first_patient, patients, self.horizon_months, len(self._exits) + 1, self._noted)
         self._check_memberships(subgroups, patients)
 
         self.first_patient = first_patient if self.first_patient is None else self.first_patient
         self.patients += patients
         if self.patients > GROUPS * np.iinfo(SMALL).max:
             self.days = {key: days.astype(np.int32, copy=False) for key, days in self.days.items()}
-        record = _Record(stays, starts, len(self._exits) + 1, self._noted)
+        ids = np.arange(patients, dtype=np.uint64) + np.uint64(first_patient)
         rows = {name: record.rows(table) for name, table in self._tables.items()}
-        zeros: dict[tuple[str | None, float], _Zero] = {}
+        zeros: dict[tuple[str | None, float], Zero] = {}
         for population in self.definitions.populations:
             since = population.entering, population.latest_months
             zero = zeros[since] = zeros.get(since) or self._zero(population, record)
             if population.subgroup is not None:
                 zero = zero.within(subgroups[population.subgroup], len(record.left))
-            self._count_members(population.name, zero, expected)
-            self._note_others(population, zero, expected, record)
+            self._count_members(population.name, zero, ids)
+            self._note_others(population, zero, ids, record)
             self._add_endpoints(population, zero, record, rows)
             self._add_shares(population, zero, record, rows)
             self._add_times(population, zero, record)
@@ -220,11 +157,11 @@ class Tally:
             if subgroups[name].dtype != np.bool_ or subgroups[name].shape != (patients,):
                 raise ValueError(f"who belongs to '{name}' is told by a row of {patients} truths, one for each patient")
 
-    def _zero(self, population: Population, record: _Record) -> _Zero:
+    def _zero(self, population: Population, record: Record) -> Zero:
         patients, beyond = len(record.starts), len(record.left)
         everybody = np.ones(patients, np.bool_)
         start = record.entered[record.starts]
-        from_start = _Zero(everybody, start, record.starts, record.starts, everybody, everybody)
+        from_start = Zero(everybody, start, record.starts, record.starts, everybody, everybody)
         if population.entering is None:
             return from_start
         table = self._entries[population.name]
@@ -238,9 +175,9 @@ class Tally:
         first_stay = first_end + 1
         for ours, of_the_start in ((first_end, record.starts), (first_stay, record.starts), (months, start)):
             np.copyto(ours, of_the_start, where=at_start)
-        return _Zero(first_end < beyond, months, first_end, first_stay, at_start, everybody)
+        return Zero(first_end < beyond, months, first_end, first_stay, at_start, everybody)
 
-    def _count_members(self, population: str, zero: _Zero, ids: NDArray[np.uint64]) -> None:
+    def _count_members(self, population: str, zero: Zero, ids: NDArray[np.uint64]) -> None:
         self.members[population] += _by_group(zero.member)
         months = zero.months[zero.member] + 0.0
         if len(months):
@@ -250,7 +187,7 @@ class Tally:
         entries = np.column_stack([ids[zero.member].astype("<u8"), months.astype("<f8").view("<u8")])
         self._digests[population].update(entries.tobytes())
 
-    def _note_others(self, population: Population, zero: _Zero, ids: NDArray[np.uint64], record: _Record) -> None:
+    def _note_others(self, population: Population, zero: Zero, ids: NDArray[np.uint64], record: Record) -> None:
         ends = np.append(record.starts[1:], len(record.left)) - 1
         if population.others_until is not None:
             from_start = replace(zero, first_end=record.starts)
@@ -259,10 +196,10 @@ class Tally:
         others = zero.asked & ~zero.member
         ends = ends[others]
         left = (record.left[ends] + 0.0).astype("<f8").view("<u8")
-        entries = np.column_stack([ids[others].astype("<u8"), left, record.ending[ends].astype("<u8")])
+        entries = np.column_stack([ids[others].astype("<u8"), left, record.ending(ends).astype("<u8")])
         self._digests_of_others[population.name].update(entries.tobytes())
 
-    def _add_endpoints(self, population: Population, zero: _Zero, record: _Record, rows: dict[str, Integers]) -> None:
+    def _add_endpoints(self, population: Population, zero: Zero, record: Record, rows: dict[str, Integers]) -> None:
         for endpoint in reported_for(population, self.definitions.endpoints):
             until = self._until(endpoint.name, zero, record, rows[endpoint.name])
             had, day = _days(until)
@@ -271,7 +208,7 @@ class Tally:
                 lived = np.where(zero.member, np.minimum(until, restriction), 0.0)
                 _add_in_blocks(self.months[population.name, endpoint.name, restriction], lived)
 
-    def _until(self, what: str, zero: _Zero, record: _Record, rows: Integers) -> Floats:
+    def _until(self, what: str, zero: Zero, record: Record, rows: Integers) -> Floats:
         """Months from time zero until it first happens; inf where it does not."""
         until = np.full(len(record.starts), np.inf)
         patient, row = record.first(rows, zero)
@@ -279,7 +216,7 @@ class Tally:
         until[self._tables[what][record.starting] & zero.at_start] = 0.0
         return until
 
-    def _add_shares(self, population: Population, zero: _Zero, record: _Record, rows: dict[str, Integers]) -> None:
+    def _add_shares(self, population: Population, zero: Zero, record: Record, rows: dict[str, Integers]) -> None:
         counts: dict[str, Bools] = {}
         for share in self.definitions.shares:
             if (key := (population.name, share.name)) in self.incident:
@@ -296,17 +233,11 @@ class Tally:
             self.at_risk[population.name, share.name] += _by_group(of)
             self.happened[population.name, share.name] += _by_group(of & counts[share.name])
 
-    def _add_times(self, population: Population, zero: _Zero, record: _Record) -> None:
+    def _add_times(self, population: Population, zero: Zero, record: Record) -> None:
         for time in reported_for(population, self.definitions.times):
-            rows = np.flatnonzero(self._inside[time.name][record.state])
-            rows = rows[rows >= zero.first_stay[record.patient[rows]]]
-            patient = record.patient[rows]
-            begin = record.entered[rows] - zero.months[patient]
-            end = record.left[rows] - zero.months[patient]
             for restriction in self.restrictions_months:
-                spent = np.minimum(end, restriction) - np.minimum(begin, restriction)
-                per_patient = np.bincount(patient, weights=spent, minlength=len(record.starts))
-                _add_in_blocks(self.months[population.name, time.name, restriction], per_patient.astype(np.float64))
+                spent = record.months_in(self._inside[time.name], zero, restriction)
+                _add_in_blocks(self.months[population.name, time.name, restriction], spent)
 
     def _table(self, entering: Sequence[str], ended_by: Sequence[str]) -> Bools:
         """Whether it happens, for every pair of state entered and exit, at (state + 1) * (exits + 1) + exit + 1."""

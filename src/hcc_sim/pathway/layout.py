@@ -8,9 +8,11 @@ met in the order given: an arrow to an earlier box runs upwards.  Lengths are in
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from functools import lru_cache
+from itertools import pairwise
 from random import Random
 
 import numpy as np
@@ -79,6 +81,12 @@ def arrange(boxes: Sequence[Box], links: Sequence[Link]) -> Drawing:
     Raises:
         ValueError: a link leads from a box to itself.
     """
+    return _arranged(tuple(boxes), tuple(links))
+
+
+@lru_cache(maxsize=4)
+def _arranged(boxes: tuple[Box, ...], links: tuple[Link, ...]) -> Drawing:
+    """Kept: who draws several scenarios in one session draws one pathway."""
     if any(link.source == link.target for link in links):
         raise ValueError("an arrow from a box to itself cannot be laid out")
     graph = _Graph(boxes, links, _rows(len(boxes), links))
@@ -210,10 +218,12 @@ def _untangled(graph: _Graph, order: _Order) -> tuple[int, _Order]:
     while stalled < 4 and fewest:
         order = [list(row) for row in order]
         for neighbours, rows in ((graph.above, order[1:]), (graph.below, order[-2::-1])):
-            place = {node: at for row in order for at, node in enumerate(row)}
+            place = _places(graph, order)
             for row in rows:
-                row.sort(key=lambda node: _barycentre(neighbours[node], place))
-                place.update((node, at) for at, node in enumerate(row))
+                middle = {node: _barycentre(neighbours[node], place) for node in row}
+                row.sort(key=middle.__getitem__)
+                for at, node in enumerate(row):
+                    place[node] = at
             _exchange(graph, order)
         crossings = _crossings(graph, order)
         stalled += 1
@@ -222,36 +232,61 @@ def _untangled(graph: _Graph, order: _Order) -> tuple[int, _Order]:
     return fewest, best
 
 
-def _barycentre(neighbours: Sequence[int], place: dict[int, int]) -> float:
-    return sum(place[n] for n in neighbours) / len(neighbours) if neighbours else 0.0
+def _places(graph: _Graph, order: _Order) -> list[int]:
+    """Of each node, in its row."""
+    place = [0] * len(graph.nodes)
+    for row in order:
+        for at, node in enumerate(row):
+            place[node] = at
+    return place
+
+
+def _barycentre(neighbours: Sequence[int], place: Sequence[int]) -> float:
+    if len(neighbours) == 1:  # a bend or a label, as most nodes are
+        return place[neighbours[0]]
+    return sum([place[n] for n in neighbours]) / len(neighbours) if neighbours else 0.0
 
 
 def _exchange(graph: _Graph, order: _Order) -> None:
     """Exchange neighbours in a row as long as that lessens crossings."""
-    place = {node: at for row in order for at, node in enumerate(row)}
-    improved = True
-    while improved:
-        improved = False
-        for row in order:
+    place = _places(graph, order)
+    waiting = [True] * len(order)  # rows where something may be gained: nothing is until a row beside it changes
+    while any(waiting):
+        for number, row in enumerate(order):
+            if not waiting[number]:
+                continue
+            waiting[number] = False
             for at in range(len(row) - 1):
                 a, b = row[at], row[at + 1]
-                gain = 0
-                for side in (graph.above, graph.below):
-                    for here in side[a]:
-                        for there in side[b]:
-                            gain += (place[here] > place[there]) - (place[here] < place[there])
-                if gain > 0:
+                if _gain(graph.above[a], graph.above[b], place) + _gain(graph.below[a], graph.below[b], place) > 0:
                     row[at], row[at + 1] = b, a
                     place[a], place[b] = at + 1, at
-                    improved = True
+                    for beside in range(max(number - 1, 0), min(number + 2, len(order))):
+                        waiting[beside] = True
+
+
+def _gain(here: Sequence[int], there: Sequence[int], place: Sequence[int]) -> int:
+    """How many crossings fewer there are on one side where the node of the arrows `there` comes first."""
+    gain = 0
+    for one in here:
+        at = place[one]
+        for other in there:
+            gain += (at > place[other]) - (at < place[other])
+    return gain
 
 
 def _crossings(graph: _Graph, order: _Order) -> int:
-    place = {node: at for row in order for at, node in enumerate(row)}
+    place = _places(graph, order)
     total = 0
     for row in order:
-        ends = [(place[a], place[b]) for a in row for b in graph.below[a]]
-        total += sum((a - c) * (b - d) < 0 for (a, b), (c, d) in combinations(ends, 2))
+        met: list[int] = []  # where the arrows from further left end
+        for a in row:
+            ends = [place[b] for b in graph.below[a]]
+            for end in ends:
+                if met and met[-1] > end:
+                    total += len(met) - bisect_right(met, end)
+            met.extend(ends)
+            met.sort()
     return total
 
 

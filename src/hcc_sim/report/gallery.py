@@ -41,12 +41,13 @@ OUTCOMES: Mapping[str, str] = {
 
 def write_gallery(folder: Path, patients: int, comparisons: Iterable[tuple[str, Comparison]]) -> None:
     """Write all `FILES`; comparisons come with the names of their scenarios."""
-    parts = [HEAD.format(patients=patients), *(_part(name, comparison) for name, comparison in comparisons)]
+    parts = [HEAD.format(patients=patients), *(section(name, comparison) for name, comparison in comparisons)]
     with written_together(folder, FILES) as made:
         (made / FILES[0]).write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
-def _part(name: str, comparison: Comparison) -> str:
+def section(name: str, comparison: Comparison) -> str:
+    """What the gallery says of one scenario: question, strategies, answer, what that hangs on, numbers."""
     scenario = comparison.scenario
     lines = [f"## {plain(scenario.title)}", f"*{plain(scenario.question)}*", f"`hcc-sim run scenarios/{name}.yaml`"]
     lines.append(

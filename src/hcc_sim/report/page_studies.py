@@ -287,6 +287,19 @@ def _interval(value: float, low: float, high: float) -> tuple[str, str]:
     return f"{value:.3f}", "-" if math.isnan(low) else f"{low:.3f} to {high:.3f}"
 
 
+def _of_effects(reading: Information) -> list[Part]:
+    """What knowing would be worth in health alone, a table for each outcome."""
+    found: list[Part] = []
+    for outcome in dict.fromkeys(one.outcome for one in reading.effects):
+        ours = [one for one in reading.effects if one.outcome == outcome]
+        rows = [
+            [one.known, one.kind, f"{one.value:.2g} ± {STANDARD_ERRORS * one.standard_error:.2g}"] for one in ours[:8]
+        ]
+        caption = f"The value of knowing, were {outcome} all that counts ({ours[0].unit} per patient)"
+        found.append(Table(f"{caption}; information-effects.csv has all", ["what is known", "kind", ""], rows, left=2))
+    return found
+
+
 def _of_information(reading: Information) -> list[Part]:
     terms = reading.psa.study.scenario.terms
     assert terms is not None
@@ -312,6 +325,7 @@ def _of_information(reading: Information) -> list[Part]:
         _head(f"The value of knowing, at {highest:,.0f} {terms.money} a QALY", "information", [*columns, *whom], ours,
               cells, left=2)
     ]  # fmt: skip
+    found += _of_effects(reading)
     if reading.explained:
         first = reading.explained[0]
         caption = f"Shares of variance, '{first.strategy}' minus '{first.versus}' (variance.csv)"

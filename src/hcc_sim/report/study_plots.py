@@ -33,6 +33,7 @@ from hcc_sim.report.screening_plots import morris_figure, sobol_figure
 from hcc_sim.report.study_words import Reading
 from hcc_sim.report.style import STYLE
 from hcc_sim.report.threshold_plot import thresholds_figure
+from hcc_sim.report.timing_plot import timing_figure
 from hcc_sim.report.tornado_plot import Words, bar_of_swing, tornado_figure
 
 if TYPE_CHECKING:
@@ -83,13 +84,20 @@ def _drawn(reading: Reading) -> Mapping[str, Drawn]:
             return {"thresholds": thresholds_figure}
         case OptimalTiming():
             several = len(reading.table.shape.parts) > 1
-            return {"delays": delays_figure} | ({"delays-subgroups": delays_by_subgroup_figure} if several else {})
+            of_parts: dict[str, Drawn] = {"delays-subgroups": delays_by_subgroup_figure} if several else {}
+            of_base: dict[str, Drawn] = {} if reading.base is None else {"windows": _windows}
+            return {"delays": delays_figure} | of_parts | of_base
         case Screening():
             return {"sobol": sobol_figure} if isinstance(reading.scheme, SobolDesign) else {"morris": morris_figure}
         case Information():
             worth = any(one.value > 0.0 for one in reading.ranked(EVERYTHING))
             found: dict[str, Drawn] = {"information": information_figure} if worth else {}
             return found | ({"variance": variance_figure} if reading.explained else {})
+
+
+def _windows(reading: OptimalTiming) -> tuple[Figure, pd.DataFrame]:
+    assert reading.base is not None
+    return timing_figure(reading.base), reading.base.tables()["timing-windows"].frame()
 
 
 def _of_draws(reading: Probabilistic) -> Mapping[str, Drawn]:

@@ -83,8 +83,9 @@ def _write_readings(folder: Path, readings: Sequence[Reading]) -> None:
         (folder / f"{name}.csv").write_text(csv_text(table), encoding="utf-8", newline="")
     for reading in readings:
         if isinstance(reading, Probabilistic) and reading.valued:
-            inputs = pd.DataFrame(reading.table.inputs, columns=list(reading.table.shape.inputs))
-            write_draws_csv(folder, reading.costs_and_effects, inputs)
+            leading = reading.leading  # whose inputs are known
+            inputs = pd.DataFrame(leading.table.inputs, columns=list(leading.table.shape.inputs))
+            write_draws_csv(folder, leading.costs_and_effects, inputs)
 
 
 def _write_plots(folder: Path, comparison: Comparison, readings: Sequence[Reading]) -> None:

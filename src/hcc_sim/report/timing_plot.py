@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
-import pandas as pd
 from matplotlib.figure import Figure
 
 from hcc_sim.analyses.timing import ALIVE, ENDINGS, FREE
-from hcc_sim.files import written_together
-from hcc_sim.report.style import COLOURS, DASHES, STYLE
+from hcc_sim.report.style import COLOURS, DASHES
 from hcc_sim.units import DAYS_PER_MONTH
 
 if TYPE_CHECKING:
@@ -21,7 +17,6 @@ if TYPE_CHECKING:
 
     from hcc_sim.analyses.timing import Ended, Timed, Timing
 
-FILES = ("timing.csv", "timing-windows.csv", "timing.svg", "timing.png")
 STANDARD_ERRORS = 1.96
 NEVER_BEYOND = 1.12
 """Where `never` stands on the axis, in units of the longest delay."""
@@ -30,18 +25,6 @@ BAR = 0.03
 """Width of the bar at `never`, as a share of the axis."""
 
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "ooo")
-
-
-def write_timing(folder: Path, found: Timing) -> None:
-    """Write all `FILES`."""
-    with written_together(folder, FILES) as made, mpl.rc_context(STYLE):
-        for name, rows in ((FILES[0], found.outcomes), (FILES[1], found.endings)):
-            table = pd.DataFrame(rows)
-            table["delay_months"] = [f"{m:g}" if math.isfinite(m) else "never" for m in table["delay_months"]]
-            (made / name).write_text(table.to_csv(index=False, lineterminator="\n"), encoding="utf-8", newline="")
-        figure = timing_figure(found)
-        figure.savefig(made / FILES[2], metadata={"Date": None})
-        figure.savefig(made / FILES[3], dpi=150)
 
 
 def timing_figure(found: Timing) -> Figure:

@@ -13,20 +13,22 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from ctypes import c_byte
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Protocol
 
 import numpy as np
 
 from hcc_sim.analyses.study.design import Design
-from hcc_sim.analyses.study.folder import StudyFolder
+from hcc_sim.analyses.study.folder import KEPT, StudyFolder
 from hcc_sim.analyses.study.runs import Done, Rows, Runner, Task
 from hcc_sim.errors import MachineError
+from hcc_sim.memory import keep_freed_memory
 
 AHEAD = 2
 """Parts that wait for each worker: enough that none is idle, few enough that stopping is quick."""
@@ -43,9 +45,12 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Workers(Protocol):
-    """Runs rows of a task somewhere; results come as they are done, in any order."""
+    """Runs rows of a task somewhere; results come as they are done, in any order.
 
-    def run(self, task: Task, waiting: Iterator[Rows], stop: Callable[[], bool]) -> Iterator[Done]:
+    Whoever closes the results before all have come leaves nothing running.
+    """
+
+    def run(self, task: Task, waiting: Iterator[Rows], stop: Callable[[], bool]) -> Generator[Done, None, None]:
         """Results of all; with `stop` true only of those that were begun."""
 
 
@@ -76,13 +81,11 @@ def complete(
     Raises:
         Interrupted: by Ctrl-C, once what had been begun was written.
         InputError, EngineError: a draw that cannot be run.
-        MachineError: a worker died.
-        OSError: a part cannot be written; those before it are.
+        MachineError: a worker died, or a part cannot be written; those before it are.
     """
     missing = {one.draws.start: one for one in lacking(folder, design.draws)}
     run = sum(len(_rest(one)) for one in missing.values())
     done = design.draws - run
-    told(done, design.draws)
 
     def waiting() -> Iterator[Rows]:
         for one in missing.values():
@@ -91,11 +94,13 @@ def complete(
 
     by_rest = {_rest(one).start: one for one in missing.values()}
     with _taking_ctrl_c() as asked_to_stop:
-        for result in workers.run(task, waiting(), asked_to_stop):
-            known = by_rest.pop(result.first).known
-            folder.write(result if known is None else _joined(known, result))
-            done += len(result.means)
-            told(done, design.draws)
+        told(done, design.draws)
+        with closing(workers.run(task, waiting(), asked_to_stop)) as results:
+            for result in results:
+                known = by_rest.pop(result.first).known
+                folder.write(result if known is None else _joined(known, result))
+                done += len(result.means)
+                told(done, design.draws)
         if by_rest and asked_to_stop():
             raise Interrupted
     return run
@@ -148,20 +153,22 @@ class Local:
 
     processors: int
 
-    def run(self, task: Task, waiting: Iterator[Rows], stop: Callable[[], bool]) -> Iterator[Done]:
+    def run(self, task: Task, waiting: Iterator[Rows], stop: Callable[[], bool]) -> Generator[Done, None, None]:
         """As `Workers.run`."""
         begun = list(islice(waiting, 2))
         waiting = chain(begun, waiting)
         if len(begun) < 2 or self.processors == 1:
             yield from _here(task, waiting, self.processors, stop)
         else:
+            _make_ready(task, begun[0])
             yield from self._in_processes(task, waiting, stop)
 
     def _in_processes(self, task: Task, waiting: Iterator[Rows], stop: Callable[[], bool]) -> Iterator[Done]:
         # What a forked process inherits is ready to run; elsewhere each imports and compiles for itself.
         method = "fork" if sys.platform == "linux" else "spawn"
         context = multiprocessing.get_context(method)
-        with ProcessPoolExecutor(self.processors, context, _begin, (task, os.getpid())) as pool:
+        given_up = context.RawValue("b", 0)  # no event: its lock may be held by a worker that is killed
+        with ProcessPoolExecutor(self.processors, context, _begin, (task, os.getpid(), given_up)) as pool:
             running: set[Future[Done]] = set()
             try:
                 while True:
@@ -178,33 +185,41 @@ class Local:
                     for one in finished:
                         yield one.result()
             except BrokenProcessPool:
-                raise MachineError(
-                    "a worker died (killed by somebody, or for want of memory); finished draws are kept"
-                ) from None
-            finally:
-                for one in running:
-                    one.cancel()
+                given_up.value = 1
+                told = "a worker died (killed by somebody, or for want of memory)"
+                raise MachineError(f"{told}; {KEPT}") from None
+            except BaseException:
+                given_up.value = 1  # what they do is of no use to anybody
+                raise
 
 
 def _here(task: Task, waiting: Iterator[Rows], threads: int, stop: Callable[[], bool]) -> Iterator[Done]:
+    keep_freed_memory()
     runner = Runner(task)
     while not stop() and (rows := next(waiting, None)) is not None:
         yield runner.run(rows, threads)
 
 
+def _make_ready(task: Task, rows: Rows) -> None:
+    """Have compiled code at hand, which forked workers inherit: by a draw of one patient."""
+    first = Rows(rows.first, rows.values[:1], None if rows.z is None else rows.z[:1])
+    Runner(replace(task, patients=1, same_patients=True)).run(first)
+
+
 _runner: Runner
 
 
-def _begin(task: Task, parent: int) -> None:
+def _begin(task: Task, parent: int, given_up: c_byte) -> None:
     """A worker: Ctrl-C is for its parent to handle, and without a parent it has nothing to do."""
     global _runner
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_without, args=(parent,), daemon=True).start()
+    threading.Thread(target=_end_without, args=(parent, given_up), daemon=True).start()
+    keep_freed_memory()
     _runner = Runner(task)
 
 
-def _end_without(parent: int) -> None:
-    while os.getppid() == parent:
+def _end_without(parent: int, given_up: c_byte) -> None:
+    while os.getppid() == parent and not given_up.value:
         time.sleep(WATCH_SECONDS)
     os._exit(1)
 

@@ -6,21 +6,22 @@ study, is made again.  Parts begin at fixed draws, so that the folder ends the s
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from hcc_sim.analyses.study.runs import Done
-from hcc_sim.errors import InputError, Problem
+from hcc_sim.errors import InputError, MachineError, Problem, is_lack_of_memory
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,8 +32,16 @@ PROGRAM = "hcc-sim study"
 DIGEST, OF_CONTENT, FIRST = "study", "content", "first"
 """What a part carries: the digest of its study, one of its content, its first draw."""
 
-AS_ONE = 1_000_000
-"""Histories in a part, about: what a kill costs at most, some seconds."""
+AS_ONE = 500_000
+"""Histories in a part, about: a second or two of a processor, which is what a kill costs and what Ctrl-C waits for."""
+
+AS_MANY = 2_000
+"""Patients of a strategy that take as long as what a draw does besides simulating them."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors that mean: no more room."""
+
+KEPT = "finished draws are kept, and the same command goes on"
 
 MOST_IN_PART = 1_000
 PATIENCE_SECONDS = 2.0
@@ -71,27 +80,20 @@ class StudyFolder:
         return self.path / DRAWS / f"{first:09d}.parquet"
 
     def write(self, done: Done) -> None:
-        """Write a part, whole or not at all."""
+        """Write a part, whole or not at all.
+
+        Raises:
+            MachineError: it cannot be written.
+        """
         import pyarrow.parquet as pq
 
         table = table_of(done, self.shape)
-        metadata = {DIGEST: self.digest, OF_CONTENT: _content(done), FIRST: str(done.first)}
-        target = self.file(done.first)
-        temporary = target.with_name(f".{target.name}{UNFINISHED}")
-        try:
-            with temporary.open("wb") as file:
-                pq.write_table(table.replace_schema_metadata(metadata), file, compression="zstd")
-                file.flush()
-                os.fsync(file.fileno())  # else a power cut may leave the name without the content
-            os.replace(temporary, target)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
+        metadata = {DIGEST: self.digest, OF_CONTENT: _content(table), FIRST: str(done.first)}
+        table = table.replace_schema_metadata(metadata)
+        _write_whole(self.file(done.first), lambda file: pq.write_table(table, file, compression="zstd"))
 
     def read(self, first: int) -> Done | None:
         """A part; None if there is none, or if it is torn, or of another study."""
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
         try:
@@ -99,10 +101,13 @@ class StudyFolder:
             told = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
             if told.get(DIGEST) != self.digest or told.get(FIRST) != str(first):
                 return None
-            done = done_of(table, first, self.shape)
-        except (OSError, ValueError, KeyError, pa.ArrowException):
+            if told.get(OF_CONTENT) != _content(table):
+                return None
+            return done_of(table, first, self.shape)
+        except Exception as error:  # what a torn file makes a reader raise cannot be listed
+            if is_lack_of_memory(error):
+                raise
             return None
-        return done if _content(done) == told.get(OF_CONTENT) else None
 
     def firsts(self) -> list[int]:
         """The first draws of the parts whose files are there, in order; they may be torn."""
@@ -114,13 +119,14 @@ class StudyFolder:
 
         Raises:
             InputError: it is no study, or another one; what differs is told.
+            MachineError: it cannot be written.
         """
         before = study_in(self.path)
         if before is None:
-            (self.path / DRAWS).mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(parents=True, exist_ok=True)
             text = json.dumps({"program": PROGRAM, **self.identity}, indent=1, ensure_ascii=False) + "\n"
-            _write_whole(self.path / STUDY, text.encode())
-        elif different := _differences(before, self.identity):
+            _write_whole(self.path / STUDY, lambda file: file.write(text.encode()))
+        elif different := _differences(before, json.loads(json.dumps(self.identity))):
             told = "; ".join(different[:5]) + (f"; and {len(different) - 5} more" if len(different) > 5 else "")
             _refuse(f"{self.path} holds another study ({told}); choose another folder, or --force to begin anew there")
         (self.path / DRAWS).mkdir(exist_ok=True)
@@ -147,12 +153,14 @@ def locked(path: Path) -> Iterator[None]:
         with suppress(OSError):
             who = (path / f"{LOCK}.owner").read_text(encoding="utf-8").strip()
         _refuse(f"{path} is being worked on by another process{f' ({who})' if who else ''}; wait for it, or stop it")
+    owner = path / f"{LOCK}.owner"
     try:
-        owner = path / f"{LOCK}.owner"
-        owner.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
+        with suppress(OSError):  # it is for messages
+            owner.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
         yield
-        owner.unlink(missing_ok=True)
     finally:
+        with suppress(OSError):
+            owner.unlink(missing_ok=True)
         lock.release()
 
 
@@ -183,7 +191,8 @@ def check_study_folder(path: Path) -> None:
         except (ValueError, KeyError, TypeError):
             pass
         _refuse(f"{path / STUDY} cannot be read: it was changed, or hcc-sim did not write it; choose another folder")
-    others = [one.name for one in path.iterdir() if not one.name.startswith(LOCK)]
+    begun = f".{STUDY}{UNFINISHED}"  # killed before it had a name
+    others = [one.name for one in path.iterdir() if not one.name.startswith(LOCK) and one.name != begun]
     if others:
         _refuse(f"{path} holds no study ({', '.join(sorted(others)[:3])} ...); choose another folder")
 
@@ -201,16 +210,17 @@ def clear(path: Path) -> None:
     with suppress(OSError, ValueError, KeyError, TypeError):
         named = json.loads((path / MANIFEST).read_bytes())["files"]
         files += [path / name for name in named if not Path(name).is_absolute() and ".." not in Path(name).parts]
-    for file in (*files, path / MANIFEST, path / STUDY):
+    for file in (*files, path / MANIFEST):
         file.unlink(missing_ok=True)
     for folder in sorted({file.parent for file in files} | {path / DRAWS}, reverse=True):
         if folder != path:
             with suppress(OSError):
                 folder.rmdir()
+    (path / STUDY).unlink(missing_ok=True)
 
 
-def table_of(done: Done, shape: Shape) -> pa.Table:
-    """A part as a table: a row for each draw, part of the patients and strategy."""
+def table_of(done: Done, shape: Shape, *, errors: bool = True) -> pa.Table:
+    """A part as a table: a row for each draw, part of the patients and strategy; with covariances of errors or not."""
     import pyarrow as pa
 
     draws, strategies, parts, outcomes = done.means.shape
@@ -227,9 +237,10 @@ def table_of(done: Done, shape: Shape) -> pa.Table:
         "patients": repeated(shape.parts, strategies),
     }
     columns |= {name: pa.array(means[:, k].copy()) for k, name in enumerate(shape.outcomes)}
-    columns["error_covariances"] = pa.FixedSizeListArray.from_arrays(
-        pa.array(done.covariances.ravel()), outcomes * strategies * outcomes
-    )
+    if errors:
+        columns["error_covariances"] = pa.FixedSizeListArray.from_arrays(
+            pa.array(done.covariances.ravel()), outcomes * strategies * outcomes
+        )
     for place, name in enumerate(shape.inputs):
         columns[f"{name} (given)" if name in columns else name] = pa.array(
             np.repeat(done.inputs[:, place], parts * strategies)
@@ -250,10 +261,19 @@ def done_of(table: pa.Table, first: int, shape: Shape) -> Done:
     return Done(first, np.column_stack(found) if found else np.empty((draws, 0)), means, covariances)
 
 
-def _content(done: Done) -> str:
-    digest = hashlib.sha256(str(done.means.shape).encode())
-    for array in (done.inputs, done.means, done.covariances):
-        digest.update(np.ascontiguousarray(array, "<f8").tobytes())
+def _content(table: pa.Table) -> str:
+    """A digest of all names and values, however they are encoded."""
+    import pyarrow as pa
+
+    digest = hashlib.sha256()
+    for name in table.column_names:
+        column = table[name].combine_chunks()
+        if pa.types.is_dictionary(column.type):
+            content = json.dumps(column.to_pylist()).encode()
+        else:
+            values = column.flatten() if pa.types.is_fixed_size_list(column.type) else column
+            content = values.to_numpy(zero_copy_only=False).tobytes()
+        digest.update(json.dumps([name, len(content)]).encode() + content)
     return digest.hexdigest()
 
 
@@ -266,9 +286,18 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
             continue
         if isinstance(was, Mapping) and isinstance(asked, Mapping):
             found += [f"{key}: {told}" for told in _differences(was, asked)]
+        elif isinstance(was, list) and isinstance(asked, list):
+            found.append(f"{key} {_of_lists(was, asked)}")
         else:
             found.append(f"{key} {_short(was)} there, {_short(asked)} now")
     return found
+
+
+def _of_lists(was: Sequence[Any], asked: Sequence[Any]) -> str:
+    there = [_short(one) for one in was if one not in asked]
+    now = [_short(one) for one in asked if one not in was]
+    told = [f"{', '.join(some[:3])}{' ...' * (len(some) > 3)}" for some in (there, now)]
+    return f"{told[0] or 'nothing more'} there, {told[1] or 'nothing more'} now" if any(told) else "in another order"
 
 
 def _short(value: Any) -> str:
@@ -276,13 +305,20 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _write_whole(path: Path, content: bytes) -> None:
+def _write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     temporary = path.with_name(f".{path.name}{UNFINISHED}")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut may leave the name without the content
+        os.replace(temporary, path)
+    except OSError as error:
+        why = "the disk is full" if error.errno in FULL else f"{error.strerror or error}"
+        raise MachineError(f"{path} cannot be written: {why}; {KEPT}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _refuse(message: str) -> None:

@@ -44,6 +44,14 @@ class Objective:
         """The place of the best strategy, by (S,) values; of equal ones the first."""
         return int(np.argmin(values) if self.less_is_better else np.argmax(values))
 
+    def covariance(self, table: DrawTable, part: str = ALL) -> Floats:
+        """(S, S) of the Monte-Carlo errors of strategies in a draw, mean over draws."""
+        weights = np.zeros(len(table.shape.outcomes))
+        for name, weight in self.weights.items():
+            weights[table.shape.outcomes.index(name)] = weight
+        whole = table.noise[table.shape.parts.index(part)]
+        return np.asarray((whole * weights[:, np.newaxis, np.newaxis] * weights).sum(axis=(1, 3)))
+
     def error(self, table: DrawTable, covariance: Floats, strategy: str, versus: str | None = None) -> float:
         """The Monte-Carlo error of a strategy, or of a contrast, from a covariance (S, K, S, K)."""
         weights = np.zeros(covariance.shape[:2])

@@ -138,10 +138,13 @@ class Runner:
         task = self.task
         program = self._program(draw, values, world)
         counted = self._nothing_counted(draw, strategy, program, values) if task.measures.valued else {}
-        key = (program.fingerprint(), strategy.name, *((id(one.rules), one.counts_by()) for one in counted.values()))
-        if task.same_patients and key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
+        key: object = None
+        if task.same_patients:
+            counts = ((id(one.rules), one.counts_by()) for one in counted.values())
+            key = (program.fingerprint(), strategy.name, *counts)
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
         arm = Arm(task.scenario, program, task.measures.definitions, counted)
         first = 0 if task.same_patients else draw * task.patients
         for _ in arm.parts(first, first + task.patients, threads=threads):
@@ -161,7 +164,8 @@ class Runner:
         except ValueError as error:
             raise self._refused(draw, str(error)) from None
         self._counts[strategy.name] = like
-        return {EVERYBODY if part == ALL else part: like.anew(values) for part in self.task.measures.parts}
+        parts = [EVERYBODY if part == ALL else part for part in self.task.measures.parts]
+        return {part: like.anew(values) if place else like for place, part in enumerate(parts)}
 
     def _program(self, draw: int, values: Mapping[str, float], world: World) -> Program:
         scenario = self.task.scenario

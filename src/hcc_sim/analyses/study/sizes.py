@@ -23,8 +23,9 @@ from hcc_sim.scenario import Scenario
 
 PILOT_DRAWS, PILOT_PATIENTS = 24, 2_000
 
-NOISE = 0.05
-"""Of the variance that uncertainty makes: what few patients may add.  It widens an interval by a fortieth."""
+NOISE, NOISE_OF_SAME = 0.05, 0.01
+"""Of the variance that uncertainty makes: what few patients may add.  It widens an interval by a fortieth; where all
+draws have the same patients it does not average out, and a tenth of a standard deviation is what it may be."""
 
 FEWEST, MOST = 1_000, 50_000
 
@@ -54,20 +55,30 @@ class Split:
         """Of the mean over draws, each with patients of its own."""
         return math.sqrt((self.uncertainty + self.between_patients / patients) / draws)
 
-    def sentence(self, patients: int, draws: int) -> str:
+    def sentence(self, patients: int, draws: int, *, same_patients: bool = False) -> str:
         """What a reader is told."""
-        return (
+        told = (
             f"Sizes, by a pilot of {PILOT_DRAWS} draws of {PILOT_PATIENTS:,} patients: the {self.objective} of "
             f"'{self.strategy}' minus '{self.versus}' has a standard deviation of {math.sqrt(self.uncertainty):,.3g} "
-            f"({self.unit}) by uncertainty and {math.sqrt(self.between_patients):,.3g} between patients; with "
-            f"{patients:,} patients a draw, {100 * self.noise_share(patients):.1f}% of the variance between draws is "
-            f"few patients', and the mean over {draws:,} draws has a standard error of "
+            f"({self.unit}) by uncertainty and {math.sqrt(self.between_patients):,.3g} between patients"
+        )
+        if same_patients:
+            error = math.sqrt(self.between_patients / patients)
+            who = f"{patients:,} patients, the same in all {draws:,} draws"
+            return f"{told}; {who}, leave a standard error of {error:,.2g}."
+        return (
+            f"{told}; with {patients:,} patients a draw, {100 * self.noise_share(patients):.1f}% of the variance "
+            f"between draws is few patients', and the mean over {draws:,} draws has a standard error of "
             f"{self.standard_error(patients, draws):,.2g}."
         )
 
 
-def pilot(scenario: Scenario, worlds: Worlds, measures: Measures, objective: Objective) -> Split:
+def pilot(
+    scenario: Scenario, worlds: Worlds, measures: Measures, objective: Objective, *, same_patients: bool = False
+) -> Split:
     """Run a pilot, and tell how many patients a draw needs for the contrast of the best and the worst strategy.
+
+    More where all draws are to have the same patients.
 
     Raises:
         InputError, EngineError: as a run of the scenario.
@@ -89,7 +100,8 @@ def pilot(scenario: Scenario, worlds: Worlds, measures: Measures, objective: Obj
     between = 0.0 if math.isnan(between) else between * PILOT_PATIENTS
     total = float(np.nanvar(contrast, ddof=1))
     uncertainty = max(total - between / PILOT_PATIENTS, 0.0)
-    needed = between / (NOISE * uncertainty) if uncertainty > 0.0 else (MOST if between > 0.0 else FEWEST)
+    noise = NOISE_OF_SAME if same_patients else NOISE
+    needed = between / (noise * uncertainty) if uncertainty > 0.0 else (MOST if between > 0.0 else FEWEST)
     patients = min(max(math.ceil(needed / BLOCK) * BLOCK, FEWEST), MOST)
     return Split(names[best], names[worst], objective.name, objective.unit, uncertainty, between, patients)
 

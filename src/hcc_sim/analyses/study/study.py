@@ -12,7 +12,7 @@ from typing import Any
 import hcc_sim
 from hcc_sim.analyses.study.design import Design
 from hcc_sim.analyses.study.execute import Told, Workers, complete
-from hcc_sim.analyses.study.folder import AS_ONE, MOST_IN_PART, Shape, StudyFolder
+from hcc_sim.analyses.study.folder import AS_MANY, AS_ONE, MOST_IN_PART, Shape, StudyFolder
 from hcc_sim.analyses.study.measured import Measures
 from hcc_sim.analyses.study.runs import Done, Task
 from hcc_sim.analyses.study.table import DrawTable, joined, read_table
@@ -84,7 +84,7 @@ class Study:
 
     def folder(self, path: Path) -> StudyFolder:
         """Its folder; nothing is written yet."""
-        in_draw = self.patients * len(self.scenario.strategies)
+        in_draw = (self.patients + AS_MANY) * len(self.scenario.strategies)
         at_once = min(max(1, AS_ONE // in_draw), MOST_IN_PART)
         return StudyFolder(path, self.identity(), self.shape, at_once)
 

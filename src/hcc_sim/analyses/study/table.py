@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,13 @@ from hcc_sim.errors import MachineError
 
 Floats = NDArray[np.float64]
 
+MOST_WITH_INPUTS = 50_000
+"""Draws whose inputs are read: regressions learn nothing from more, and memory should not grow with draws."""
+
 
 @dataclass(frozen=True)
 class DrawTable:
-    """Results of all draws: (D, S, P, K) means and (D, C) inputs.
+    """Results of all draws: (D, S, P, K) means; and inputs, of the first `MOST_WITH_INPUTS` draws at most.
 
     `noise` (P, S, K, S, K) is the mean over draws of the covariance of Monte-Carlo errors; `covariances`, where they
     were asked for, are those of each draw (D, P, S, K, S, K).
@@ -44,8 +47,16 @@ class DrawTable:
         """
         return self.means[:, :, self.shape.parts.index(part), self.shape.outcomes.index(name)]
 
+    @property
+    def leading(self) -> DrawTable:
+        """The draws whose inputs are here."""
+        known = len(self.inputs)
+        if known == self.draws:
+            return self
+        return replace(self, means=self.means[:known], covariances=None)
+
     def given(self, name: str) -> Floats:
-        """(D,) the values of one input.
+        """The values of one input, of the leading draws.
 
         Raises:
             ValueError: there is none of that name.
@@ -88,8 +99,10 @@ def joined(shape: Shape, parts: Iterable[Done], *, errors: bool = False) -> Draw
     """Parts in order as one table."""
     inputs, means, covariances = [], [], []
     total, counted = np.zeros(()), np.zeros(())
+    room = MOST_WITH_INPUTS
     for done in parts:
-        inputs.append(done.inputs)
+        inputs.append(done.inputs[:room])
+        room -= len(inputs[-1])
         means.append(done.means)
         for one in done.covariances:
             known = ~np.isnan(one)

@@ -39,6 +39,8 @@ DECISIONS = "decisions"
 SIZES = Distribution("uniform", 0.0, 2.0)
 """By what all effects of aggressiveness are multiplied at once: none, as fitted, twice that."""
 
+MEANING = "All effects of unmeasured aggressiveness, multiplied by this"
+
 EITHER = Distribution("uniform", 0.0, 1.0)
 """Of a choice between two families: below one half as calibrated, else the other; no figure tells which."""
 
@@ -160,8 +162,13 @@ def chosen(
             several = ", ".join(f"'{one.name}'" for one in matching)
             problems.append(Problem(option, None, name, f"has a value of its own in each of {several}; name one"))
         else:
-            told = "is no uncertain parameter of this scenario: misspelt, held, or decided by a strategy."
-            problems.append(Problem(option, None, name, f"{told} {nearest(name, known)}".rstrip()))
+            told = f"is no uncertain parameter of this scenario. {nearest(name, known)}".rstrip()
+            first = scenario.strategies[0]
+            if name in decided_in(scenario):
+                told = f"is decided by strategies; of one it is '{first.name}: {name}', with values of your own"
+            elif name in first.parameters:
+                told = "is held in this scenario: it has no distribution, or the scenario or --set gives its value"
+            problems.append(Problem(option, None, name, told))
     if problems:
         raise InputError(problems)
     return found
@@ -187,9 +194,7 @@ def _structure(found: Mapping[str, Uncertain], strategies: tuple[str, ...]) -> I
     reach = (0.0, float("inf"))
     if effects_of_aggressiveness(found):
         meaning = "All effects of unmeasured aggressiveness, multiplied by this"
-        yield Uncertain(
-            AGGRESSIVENESS, "", STRUCTURE, 1.0, SIZES, "positive number", "assumed", meaning, reach, strategies
-        )
+        yield Uncertain(AGGRESSIVENESS, "", STRUCTURE, 1.0, SIZES, "number", "assumed", meaning, reach, strategies)
     for law in OTHER_FAMILIES:
         meaning = f"Family of the law of {law}: below 0.5 as calibrated; above, the other with like median and spread"
         name = f"{FAMILY}{law}"

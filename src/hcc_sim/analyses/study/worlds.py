@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hcc_sim.analyses.study.uncertain import (
+    CALIBRATION,
     FAMILY,
     STRUCTURE,
     Uncertain,
@@ -37,6 +38,7 @@ class Worlds:
     def __init__(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.uncertain: dict[str, Uncertain] = uncertain_in(scenario)
+        self._held_otherwise: dict[str, Uncertain] = {}
         self._base = [strategy.parameters.values_only() for strategy in scenario.strategies]
         by_strategies = decided_in(scenario)
         self._fitted = [_fitted_in(strategy, by_strategies) for strategy in scenario.strategies]
@@ -44,12 +46,14 @@ class Worlds:
         fit = scenario.fit
         self._fit = fit
         self._quantities: dict[str, Quantity] = {} if fit is None else dict(fit.quantities)
-        self._beliefs = {
+        defaults = scenario.strategies[0].layers.defaults
+        self._beliefs = {  # what a preset says is of its population and tells the fit nothing
             name
             for name, one in self.uncertain.items()
-            if fit is not None
+            if one.source == CALIBRATION
+            and fit is not None
             and name in fit.covariance
-            and scenario.strategies[0].layers.defaults[one.parameter].kind == "assumed"
+            and defaults[one.parameter].kind == "assumed"
             and not name.startswith(OF_SCENARIO)
         }
 
@@ -59,12 +63,14 @@ class Worlds:
         Raises:
             KeyError: nothing of that name.
         """
-        if name not in self.uncertain:
+        if name in self.uncertain:
+            return self.uncertain[name]
+        if name not in self._held_otherwise:
             one = decided(self.scenario, name)
             if one is None:
                 raise KeyError(name)
-            self.uncertain[name] = one
-        return self.uncertain[name]
+            self._held_otherwise[name] = one
+        return self._held_otherwise[name]
 
     def world(self, turned: Mapping[str, float], z: Mapping[str, float] | None = None) -> World:
         """A world in which uncertain quantities have these values.
@@ -76,10 +82,7 @@ class Worlds:
         Raises:
             KeyError: a name that is no quantity of the scenario.
         """
-        known = self.uncertain
-        for name in turned:
-            self.quantity(name)
-        structure = {name: value for name, value in turned.items() if known[name].source == STRUCTURE}
+        structure = {name: value for name, value in turned.items() if self.quantity(name).source == STRUCTURE}
         turned = {name: value for name, value in turned.items() if name not in structure}
         size = structure.pop(AGGRESSIVENESS, 1.0)
         if size != 1.0:
@@ -117,8 +120,8 @@ class Worlds:
             for parameter, (one, (low, high)) in fitted.items() if moves else ():
                 own[parameter] = min(max(moved(one), low), high)
             for name, value in turned.items():
-                if strategy.name in self.uncertain[name].strategies:
-                    own[self.uncertain[name].parameter] = value
+                if strategy.name in self.quantity(name).strategies:
+                    own[self.quantity(name).parameter] = value
             found.append(own)
         return found
 
