@@ -37,6 +37,7 @@ from workbooks import compared, odd_names, row_of, scenario_of
 
 from hcc_sim.analyses.compare import Comparison
 from hcc_sim.analyses.psa import Probabilistic
+from hcc_sim.analyses.questions import Reading
 from hcc_sim.analyses.study.measured import COST
 from hcc_sim.analyses.study.study import Study
 from hcc_sim.analyses.voi import EVERYTHING, PARAMETER, SOURCE
@@ -47,7 +48,7 @@ from hcc_sim.report.results import csv_text
 from hcc_sim.report.screen import ONLY_MONTE_CARLO
 from hcc_sim.report.study_plots import draw_reading, plots_of_reading
 from hcc_sim.report.study_results import write_study
-from hcc_sim.report.study_words import SHOWS, Reading
+from hcc_sim.report.study_words import SHOWS
 from hcc_sim.report.style import STYLE, strategy_style
 from hcc_sim.report.workbook import write_workbook
 from hcc_sim.scenario import Scenario
@@ -177,7 +178,15 @@ def test_every_picture_can_be_read(strategies: int):
         for name in plots_of_reading(reading):
             assert faults(drawn(reading, name)) == [], name
             found.append(name)
-    alone = {"draws-plane", "acceptability", "perfect-information", "one-way", "information", "variance"}
+    alone = {
+        "draws-plane",
+        "acceptability",
+        "perfect-information",
+        "one-way",
+        "information",
+        "information-effects",
+        "variance",
+    }
     expected = set(SHOWS) - {"delays-subgroups"} - (alone if strategies == 1 else set())
     assert set(found) == expected
 
