@@ -15,6 +15,7 @@ from hcc_sim.analyses.one_way import OneWay
 from hcc_sim.analyses.one_way import design_of as design_of_one_way
 from hcc_sim.analyses.optimal_timing import OptimalTiming
 from hcc_sim.analyses.psa import Probabilistic
+from hcc_sim.analyses.questions import Reading
 from hcc_sim.analyses.screening import Screening
 from hcc_sim.analyses.screening import design_of as design_of_screening
 from hcc_sim.analyses.sobol import SobolDesign
@@ -27,10 +28,9 @@ from hcc_sim.analyses.study.table import DrawTable
 from hcc_sim.analyses.study.uncertain import Uncertain, chosen, uncertain_in
 from hcc_sim.analyses.threshold import Thresholds
 from hcc_sim.analyses.threshold import design_of as design_of_thresholds
-from hcc_sim.analyses.timing import swept_over
+from hcc_sim.analyses.timing import ALIVE, ENDINGS, FREE, Ended, Timed, Timing, swept_over
 from hcc_sim.analyses.voi import Information, Population
 from hcc_sim.economics import CostsAndEffects
-from hcc_sim.report.study_words import Reading
 from hcc_sim.scenario import Scenario, Strategy
 
 PATIENTS = 1_000
@@ -148,7 +148,11 @@ def delays(
 ) -> OptimalTiming:  # fmt: skip
     swept = swept_over(scenario, "", delays_months, intervals_months)
     study = study_of(swept, "timing", Listed((), np.empty((draws, 0))))
-    return OptimalTiming(study, table_of(study, np.empty((draws, 0))), scenario.strategies[0].name)
+    first = scenario.strategies[0].name
+    timed = [Timed(m, name, 50.0 - k, 0.5, -k, 0.1) for name in (ALIVE, FREE) for k, m in enumerate(delays_months)]
+    ended = [Ended(m, name, 0.02 * k, 0.005) for name in ENDINGS for k, m in enumerate(delays_months)]
+    base = Timing(scenario, first, "converted", tuple(timed), tuple(ended))
+    return OptimalTiming(study, table_of(study, np.empty((draws, 0))), first, base)
 
 
 def screening(scenario: Scenario, *, morris: bool = False) -> Screening:

@@ -37,9 +37,10 @@ from workbooks import compared, odd_names, row_of, scenario_of
 
 from hcc_sim.analyses.compare import Comparison
 from hcc_sim.analyses.psa import Probabilistic
+from hcc_sim.analyses.questions import Reading
 from hcc_sim.analyses.study.measured import COST
 from hcc_sim.analyses.study.study import Study
-from hcc_sim.analyses.voi import EVERYTHING, PARAMETER
+from hcc_sim.analyses.voi import EVERYTHING, PARAMETER, SOURCE
 from hcc_sim.report import plots, study_results
 from hcc_sim.report.page import page
 from hcc_sim.report.page_studies import TOP, WHY_MEANS_DIFFER
@@ -47,8 +48,8 @@ from hcc_sim.report.results import csv_text
 from hcc_sim.report.screen import ONLY_MONTE_CARLO
 from hcc_sim.report.study_plots import draw_reading, plots_of_reading
 from hcc_sim.report.study_results import write_study
-from hcc_sim.report.study_words import SHOWS, Reading
-from hcc_sim.report.style import STYLE
+from hcc_sim.report.study_words import SHOWS
+from hcc_sim.report.style import STYLE, strategy_style
 from hcc_sim.report.workbook import write_workbook
 from hcc_sim.scenario import Scenario
 
@@ -177,7 +178,14 @@ def test_every_picture_can_be_read(strategies: int):
         for name in plots_of_reading(reading):
             assert faults(drawn(reading, name)) == [], name
             found.append(name)
-    alone = {"draws-plane", "acceptability", "perfect-information", "information", "variance"}
+    alone = {
+        "draws-plane",
+        "acceptability",
+        "perfect-information",
+        "information",
+        "information-effects",
+        "variance",
+    }
     expected = set(SHOWS) - {"delays-subgroups"} - (alone if strategies == 1 else set())
     assert set(found) == expected
 
@@ -222,16 +230,16 @@ def test_survival_that_is_not_known_leaves_the_rest(make: Callable[[Scenario], R
     page(comparison, {}, None, [reading])
 
 
-@pytest.mark.parametrize(
-    "make", [grid, thresholds, one_way, delays, screening, lambda s: screening(s, morris=True)]
-)  # fmt: skip
-def test_nothing_known_is_drawn_as_nothing(make: Callable[[Any], Reading], comparison: Comparison, tmp_path: Path):
-    reading = unknown(make(with_strategies(scenario(), 2)))
-    for name in plots_of_reading(reading):
-        assert faults(drawn(reading, name)) == []
-    text = Outline(page(comparison, {}, None, [reading])).rows
-    assert "nan" not in {cell.strip() for row in text for cell in row}
-    write_workbook(tmp_path / "a.xlsx", comparison, [reading])
+def test_nothing_known_is_drawn_as_nothing(comparison: Comparison, tmp_path: Path):
+    two = with_strategies(scenario(), 2)
+    made = [make(two) for make in (grid, thresholds, one_way, delays, screening)]
+    readings = [unknown(reading) for reading in (*made, screening(two, morris=True))]
+    for reading in readings:
+        for name in plots_of_reading(reading):
+            assert faults(drawn(reading, name)) == [], name
+    rows = Outline(page(comparison, {}, None, readings)).rows
+    assert "nan" not in {cell.strip() for row in rows for cell in row}
+    write_workbook(tmp_path / "a.xlsx", comparison, readings)
 
 
 def test_names_stay_what_they_are(tmp_path: Path):
@@ -243,13 +251,13 @@ def test_names_stay_what_they_are(tmp_path: Path):
         for name in plots_of_reading(reading):
             figure = drawn(reading, name)
             assert faults(figure) == [], name
-            text = io.StringIO()
-            with mpl.rc_context(STYLE):
-                figure.savefig(text, format="svg")
             if name in ("acceptability", "draws"):
-                assert "$x^2$ and $y_1$" in text.getvalue()
-                assert "_hidden" in text.getvalue()
-                assert "&lt;&amp;&gt;" in text.getvalue()
+                text = io.StringIO()
+                with mpl.rc_context(STYLE):
+                    figure.savefig(text, format="svg")
+                shown = re.sub("<!--.*?-->", "", text.getvalue(), flags=re.DOTALL)
+                assert "$x^2$ and $y_1$</text>" in shown
+                assert "_hidden &lt;&amp;&gt;" in shown
 
 
 def test_pictures_are_drawn_from_the_tables(readings: list[Reading]):
@@ -293,6 +301,65 @@ def test_the_plane_and_the_curves_show_those_numbers():
         assert f"'{name}'" in plane.get_ylabel()
 
 
+def test_the_delays_show_those_numbers():
+    """Objectives at two thresholds share their name, and yet each has its own row."""
+    reading = delays(scenario())
+    panels = drawn(reading, "delays").axes
+    many = len(reading.delays)
+    for place, best in enumerate(reading.best):
+        rows = reading.rows[place * many : (place + 1) * many]
+        assert rows[0].unit == best.unit
+        scale = 0.001 if "USD" in best.unit else 1.0
+        lines = {line.get_marker(): line.get_ydata() for line in panels[3 * place + 1].lines[:1]}
+        assert np.allclose(lines["o"], [scale * row.difference for row in rows if math.isfinite(row.delay_months)])
+        means = panels[3 * place].lines[0].get_ydata()
+        assert np.allclose(means, [scale * row.mean for row in rows if math.isfinite(row.delay_months)])
+        pins = panels[3 * place + 2].lines[0].get_ydata()
+        assert np.allclose(pins, [100.0 * row.share_best for row in rows])
+        ring = next(line for line in panels[3 * place].lines if line.get_markersize() == 9.0)
+        days = 365.25 / 12.0 * best.delay_months if math.isfinite(best.delay_months) else 1.12 * 365.25
+        assert ring.get_xdata()[0] == pytest.approx(days)
+
+
+def test_bars_and_points_show_those_numbers(readings: list[Reading]):
+    sobol, morris, worth = (readings[k] for k in (5, 6, 7))
+    widths = [bar.get_width() for bar in drawn(sobol, "sobol").axes[0].patches]
+    assert widths == [share for one in sobol.ranked() for share in (one.total_order, one.first_order)]  # type: ignore[union-attr]
+    points = drawn(morris, "morris").axes[0].lines[1]
+    assert points.get_xdata() == pytest.approx([0.001 * one.mean_absolute for one in morris.ranked()])  # type: ignore[union-attr]
+    assert points.get_ydata() == pytest.approx([0.001 * one.standard_deviation for one in morris.ranked()])  # type: ignore[union-attr]
+    figure = drawn(worth, "information")
+    for axes, kind in zip(figure.axes, (SOURCE, PARAMETER), strict=True):
+        assert [bar.get_width() for bar in axes.patches] == [one.value for one in worth.ranked(kind)]  # type: ignore[union-attr]
+        (everything,) = worth.ranked(EVERYTHING)  # type: ignore[union-attr]
+        assert any(list(line.get_xdata()) == [everything.value] * 2 for line in axes.lines)
+
+
+def test_strips_have_the_colours_of_the_best():
+    made = thresholds(scenario(), (*TURNED, DELAY))
+    means = made.table.means.copy()
+    means[:4] = means[0]  # the first parameter does nothing
+    reading = replace(made, table=replace(made.table, means=means))
+    axes = drawn(reading, "thresholds").axes[0]
+    names = [label.get_text().replace("\n", " ") for label in axes.get_yticklabels()]
+    turning = {
+        one.quantity.name: [r for r in reading.regions if r.parameter == one.quantity.name] for one in reading.axes
+    }
+    several = [len(turning[name]) > 1 for name in names]
+    assert several == sorted(several, reverse=True), "those that turn the choice stand first"
+    assert any(several)
+    assert not several[names.index(TURNED[0])]
+    for row, name in enumerate(names):
+        strips = [bar for bar in axes.patches if abs(bar.get_y() + 0.5 * bar.get_height() - row) < 1e-9]
+        shown = [bar.get_facecolor()[:3] for bar in sorted(strips, key=lambda bar: bar.get_x())]
+        colours = [
+            mpl.colors.to_rgb(strategy_style(reading.table.shape.strategies.index(one.strategy))["color"])
+            for one in turning[name]
+        ]
+        assert list(dict.fromkeys(shown)) == list(dict.fromkeys(colours)), name
+        assert sum(bar.get_width() for bar in strips) == pytest.approx(0.94 if name == DELAY else 1.0)
+
+
 def test_the_outline_holds_95_percent():
     """Of a normal distribution of two numbers; an ellipse of 1.96 standard deviations would hold 85%."""
     from hcc_sim.report.draws_plots import _outline
@@ -308,13 +375,15 @@ def test_the_outline_holds_95_percent():
 
 def test_the_zero_line_runs_between_opposite_signs():
     reading = grid(with_strategies(scenario(), 2), TURNED[:2], 5)
-    ramp = np.add.outer(np.arange(5.0) - 1.5, 0.0 * np.arange(5.0)).ravel()
+    ramp = np.add.outer(np.arange(5.0) - 2.25, 0.5 * np.arange(5.0)).ravel()
     means = np.zeros_like(reading.table.means)
     means[:, 1, 0, 0] = 1_000.0 * ramp  # costs of the second strategy: the first is better where they are above 0
     figure = drawn(replace(reading, table=replace(reading.table, means=means)), "grid")
     line = next(one for one in figure.axes[0].collections if one.get_edgecolor().any()).get_paths()[0].vertices
-    assert np.allclose(line[:, 0], 1.5)
-    assert (line[:, 1].min(), line[:, 1].max()) == (-0.5, 4.5), "from edge to edge"
+    inside = (line[:, 1] >= 0.0) & (line[:, 1] <= 4.0)
+    assert np.allclose(line[inside, 0], 2.25 - 0.5 * line[inside, 1])
+    beyond = sorted(map(tuple, line[~inside].tolist()))
+    assert np.allclose(beyond, [(0.25, 4.5), (2.25, -0.5)]), "straight on to the edges"
 
 
 # --- sheets -----------------------------------------------------------------------------------------------------------
@@ -453,6 +522,7 @@ def test_the_folder_gets_everything(
 ):
     psa, plots_of_base = readings[0], plots.plots_of
     monkeypatch.setattr(plots, "plots_of", lambda one: {"plane": plots_of_base(one)["plane"]})  # the others take long
+    monkeypatch.setattr(plots, "svg", lambda pathway: "<svg/>")
     assert isinstance(psa, Probabilistic)
     names = write_study(folder, comparison, [psa], study_in(psa), {"wall_seconds": 1.5, "threads": 2})
     found = parts_in(folder)

@@ -149,8 +149,8 @@ def _least_patients(scenario: Scenario, patients: int | None) -> int:
     least = -(-scenario.patients.rows // BLOCK) * BLOCK
     if patients is not None and patients < least:
         told = (
-            f"given {patients:,}; the file of patients has {scenario.patients.rows:,} rows, and every draw is to have all "
-            f"of them; accepted: {least:,} or more"
+            f"given {patients:,}; the file of patients has {scenario.patients.rows:,} rows, and every draw is to have "
+            f"all of them; accepted: {least:,} or more"
         )
         raise InputError(Problem("--patients", None, "", told))
     return least

@@ -470,8 +470,10 @@ def _of_all_draws(folder: Path, question: Question[Any]) -> Question[Any]:
     """With all draws that the folder was complete with, where more than those asked for."""
     from hcc_sim.analyses.study.folder import MANIFEST
 
+    from hcc_sim.analyses.study.design import Joint
+
     study = question.study
-    if not study.design.extends:
+    if not isinstance(study.design, Joint):
         return question
     try:
         there = json.loads((folder / MANIFEST).read_bytes())["draws"]

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import hcc_sim
+from hcc_sim.analyses.questions import Reading
 from hcc_sim.outcomes.hcc import EVERYBODY
 from hcc_sim.report.screen import assumed_count, population_in_words, regimens_in_words
-from hcc_sim.report.study_words import Reading, joint_draws_in, uncertainty_shown
+from hcc_sim.report.study_words import joint_draws_in, uncertainty_shown
 from hcc_sim.units import format_duration
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -19,7 +19,7 @@ from hcc_sim.report.style import COLOURS, DARK
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from hcc_sim.analyses.voi import Information, Worth
+    from hcc_sim.analyses.voi import Effect, Information, Worth
 
 WIDTH_INCHES = 9.2
 MOST = {SOURCE: 10, SECTION: 10, PARAMETER: 16}
@@ -28,12 +28,39 @@ BAR_INCHES, HEAD_INCHES, BETWEEN_INCHES = 0.29, 1.0, 0.42
 ROW_INCHES = 0.31
 
 
+class _Words(NamedTuple):
+    """Title, of what it tells, the unit, and the format of numbers."""
+
+    title: str
+    about: str
+    unit: str
+    number: str
+
+
 def information_figure(reading: Information) -> tuple[Figure, pd.DataFrame]:
     """The value of knowing sources, sections and parameters at the highest threshold, beside that of knowing all."""
-    groups = {kind: reading.ranked(kind) for kind in (SOURCE, SECTION, PARAMETER)}
-    shown = {kind: rows[: MOST[kind]] for kind, rows in groups.items() if rows}
     (everything,) = reading.ranked(EVERYTHING)
-    left_out = [f"{len(groups[kind]) - len(rows)} more {kind}s" for kind, rows in shown.items() if rows != groups[kind]]
+    rows = [one for one in reading.worths if one.threshold == everything.threshold]
+    at = f"at {everything.threshold:,.0f} {everything.currency} a QALY"
+    words = _Words("What it is worth to know more", at, f"{everything.currency} per patient", ",.0f")
+    return _ranked_figure(reading, rows, words), pd.DataFrame(rows)
+
+
+def information_effects_figure(reading: Information) -> tuple[Figure, pd.DataFrame]:
+    """The same in the first outcome of health, were that all that counts."""
+    outcome = reading.effects[0].outcome
+    rows = [one for one in reading.effects if one.outcome == outcome]
+    about = f"were {outcome} all that counts"
+    words = _Words("What it is worth to know more", about, f"{outcome}, {rows[0].unit} per patient", ".3g")
+    return _ranked_figure(reading, rows, words), pd.DataFrame(rows)
+
+
+def _ranked_figure(reading: Information, rows: Sequence[Worth | Effect], words: _Words) -> Figure:
+    """Bars by source, section and parameter, the most valuable first, and a line for everything."""
+    groups = {kind: [one for one in rows if one.kind == kind] for kind in (SOURCE, SECTION, PARAMETER)}
+    shown = {kind: ours[: MOST[kind]] for kind, ours in groups.items() if ours}
+    (everything,) = (one for one in rows if one.kind == EVERYTHING)
+    left_out = [f"{len(groups[kind]) - len(ours)} more {kind}s" for kind, ours in shown.items() if ours != groups[kind]]
     lines = foot_lines(
         "Expected value of partial perfect information: "
         f"{DEFINITIONS['expected value of partial perfect information']}. Lines: ±1.96 standard errors; of many that "
@@ -41,45 +68,46 @@ def information_figure(reading: Information) -> tuple[Figure, pd.DataFrame]:
         "together is not the sum." + (f" Not shown, each less: {', '.join(left_out)}." if left_out else ""),
         reading.psa.study.scenario.seed,
     )
-    bars = sum(len(rows) for rows in shown.values())
+    bars = sum(len(ours) for ours in shown.values())
     height = HEAD_INCHES + BAR_INCHES * bars + BETWEEN_INCHES * (len(shown) - 1) + 0.6 + foot_inches(lines)
     figure = Figure(figsize=(WIDTH_INCHES, height))
-    at = f"at {everything.threshold:,.0f} {everything.currency} a QALY"
-    title = f"What it is worth to know more: {reading.psa.study.scenario.title}"
-    head(figure, title, short(f"{at}; {about_draws(reading.psa)}", 135), height)
-    highest = _highest([*(one for rows in shown.values() for one in rows), everything])
+    title = f"{words.title}: {reading.psa.study.scenario.title}"
+    head(figure, title, short(f"{words.about}; {about_draws(reading.psa)}", 135), height)
+    highest = _highest([*(one for ours in shown.values() for one in ours), everything])
     top = HEAD_INCHES
-    for place, (kind, rows) in enumerate(shown.items()):
-        inside = BAR_INCHES * len(rows)
+    for kind, ours in shown.items():
+        inside = BAR_INCHES * len(ours)
         axes = figure.add_axes((0.35, 1 - (top + inside) / height, 0.57, inside / height))
-        _bars(axes, rows)
+        _bars(axes, ours)
         axes.axvline(everything.value, color=COLOURS[1], linewidth=1.6, linestyle=(0, (5, 1.5)), zorder=4)
         axes.set_xlim(0.0, highest)
         axes.xaxis.set_major_formatter("{x:,.10g}")
         axes.set_title(TITLES[kind], fontsize=9, loc="left", color=DARK, fontweight="bold", pad=4)
-        if place == 0:
-            axes.annotate(
-                f"everything {everything.value:,.0f} ± {STANDARD_ERRORS * everything.standard_error:,.0f}",
-                (everything.value, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 3), fontsize=7.5,
-                textcoords="offset points", color=COLOURS[1], va="bottom",
-                ha="left" if everything.value < 0.25 * highest else "right" if everything.value > 0.75 * highest
-                else "center",
-            )  # fmt: skip
-        if place < len(shown) - 1:
-            axes.set_xticklabels([])
-        else:
-            axes.set_xlabel(f"{everything.currency} per patient")
+        axes.tick_params(axis="x", labelbottom=kind == list(shown)[-1])
         top += inside + BETWEEN_INCHES
+    _everything_named(figure.axes[0], everything, highest, words)
+    figure.axes[-1].set_xlabel(words.unit)
     put_foot(figure, lines, height)
-    return figure, pd.DataFrame(one for one in reading.worths if one.threshold == everything.threshold)
+    return figure
 
 
-def _highest(rows: Sequence[Worth]) -> float:
+def _everything_named(axes: Axes, everything: Worth | Effect, highest: float, words: _Words) -> None:
+    value, half = everything.value, STANDARD_ERRORS * everything.standard_error
+    side = "left" if value < 0.25 * highest else "right" if value > 0.75 * highest else "center"
+    shift = 60.0 if value < 0.15 * highest else 0.0  # beside the panel's own name
+    axes.annotate(
+        f"everything {value:{words.number}} ± {half:{words.number}}", (value, 1.0),
+        xycoords=("data", "axes fraction"), xytext=(shift, 3), textcoords="offset points", fontsize=7.5,
+        color=COLOURS[1], va="bottom", ha=side,
+    )  # fmt: skip
+
+
+def _highest(rows: Sequence[Worth | Effect]) -> float:
     ends = [one.value + STANDARD_ERRORS * one.standard_error for one in rows] + [one.value for one in rows]
     return 1.06 * max((end for end in ends if math.isfinite(end)), default=1.0) or 1.0
 
 
-def _bars(axes: Axes, rows: Sequence[Worth]) -> None:
+def _bars(axes: Axes, rows: Sequence[Worth | Effect]) -> None:
     for row, one in enumerate(rows):
         axes.barh(row, one.value, height=0.62, color=COLOURS[0], linewidth=0)
         half = STANDARD_ERRORS * one.standard_error

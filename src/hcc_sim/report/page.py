@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hcc_sim
+from hcc_sim.analyses.questions import Reading
 from hcc_sim.report.checklists import Item, cheers, stress_des
 from hcc_sim.report.page_inputs import of_assumptions, of_calibration, of_parameters
 from hcc_sim.report.page_parts import Listed, Pictures, Section, Table, Text, table_of
@@ -22,7 +23,7 @@ from hcc_sim.report.screen import (
     heading_in_words,
     population_in_words,
 )
-from hcc_sim.report.study_words import Reading, joint_draws_in, limit_of_uncertainty, uncertainty_shown
+from hcc_sim.report.study_words import joint_draws_in, limit_of_uncertainty, uncertainty_shown
 
 if TYPE_CHECKING:
     from hcc_sim.analyses.compare import Comparison

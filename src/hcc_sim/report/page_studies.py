@@ -11,6 +11,7 @@ from hcc_sim.analyses.morris import ElementaryEffect
 from hcc_sim.analyses.one_way import OneWay
 from hcc_sim.analyses.optimal_timing import OptimalTiming
 from hcc_sim.analyses.psa import Probabilistic
+from hcc_sim.analyses.questions import Reading
 from hcc_sim.analyses.screening import Screening
 from hcc_sim.analyses.sobol import SobolDesign, SobolIndex
 from hcc_sim.analyses.threshold import Need, Region, Thresholds
@@ -18,7 +19,7 @@ from hcc_sim.analyses.voi import Information
 from hcc_sim.report.numbers import STANDARD_ERRORS, with_error
 from hcc_sim.report.page_parts import Listed, Picture, Pictures, Section, Table, Text
 from hcc_sim.report.plot_words import tick
-from hcc_sim.report.study_words import SHOWS, Reading
+from hcc_sim.report.study_words import SHOWS
 from hcc_sim.units import format_duration, is_money
 
 TOP = 20
@@ -58,11 +59,11 @@ def _plots_of(reading: Reading) -> tuple[str, ...]:
         case Thresholds():
             return ("thresholds",)
         case OptimalTiming():
-            return "delays", "delays-subgroups"
+            return "delays", "delays-subgroups", "windows"
         case Screening():
             return "sobol", "morris"
         case Information():
-            return "information", "variance"
+            return "information", "information-effects", "variance"
 
 
 def _told(reading: Reading) -> tuple[str, str, list[Part]]:

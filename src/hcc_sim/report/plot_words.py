@@ -74,7 +74,9 @@ def foot_inches(lines: Sequence[str]) -> float:
 
 def put_key(where: Any, handles: Iterable[Any], labels: Iterable[str], **given: Any) -> Legend:
     """A legend of a figure or of axes in which names stay what they are, whatever they begin with."""
-    told = [f"\u200b{label}" if label.startswith("_") else label for label in labels]  # else it would be left out
+    told = [
+        f"\u200b{label}" if label.startswith("_") else label for label in labels
+    ]  # else matplotlib 3.9 leaves it out
     key: Legend = where.legend(list(handles), told, frameon=False, **given)
     for text in key.get_texts():
         text.set_parse_math(False)

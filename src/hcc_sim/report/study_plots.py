@@ -13,6 +13,7 @@ from hcc_sim.analyses.grid import Grid
 from hcc_sim.analyses.one_way import OneWay
 from hcc_sim.analyses.optimal_timing import OptimalTiming
 from hcc_sim.analyses.psa import Probabilistic
+from hcc_sim.analyses.questions import Reading
 from hcc_sim.analyses.screening import Screening
 from hcc_sim.analyses.sobol import SobolDesign
 from hcc_sim.analyses.threshold import Thresholds
@@ -25,12 +26,11 @@ from hcc_sim.report.draws_plots import (
     plane_of_draws_figure,
 )
 from hcc_sim.report.grid_plot import grid_figure
-from hcc_sim.report.information_plots import information_figure, variance_figure
+from hcc_sim.report.information_plots import information_effects_figure, information_figure, variance_figure
 from hcc_sim.report.plot_words import scaled, short
 from hcc_sim.report.plots import Plot
 from hcc_sim.report.screen import NOT_ADVICE
 from hcc_sim.report.screening_plots import morris_figure, sobol_figure
-from hcc_sim.report.study_words import Reading
 from hcc_sim.report.style import STYLE
 from hcc_sim.report.threshold_plot import thresholds_figure
 from hcc_sim.report.timing_plot import timing_figure
@@ -90,8 +90,11 @@ def _drawn(reading: Reading) -> Mapping[str, Drawn]:
         case Screening():
             return {"sobol": sobol_figure} if isinstance(reading.scheme, SobolDesign) else {"morris": morris_figure}
         case Information():
-            worth = any(one.value > 0.0 for one in reading.ranked(EVERYTHING))
-            found: dict[str, Drawn] = {"information": information_figure} if worth else {}
+            found: dict[str, Drawn] = {}
+            if any(one.value > 0.0 for one in reading.ranked(EVERYTHING)):
+                found["information"] = information_figure
+            if reading.effects and reading.effects[0].value > 0.0:
+                found["information-effects"] = information_effects_figure
             return found | ({"variance": variance_figure} if reading.explained else {})
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from hcc_sim.analyses.psa import Probabilistic
+from hcc_sim.analyses.questions import Reading
 from hcc_sim.files import written_together
 from hcc_sim.report.draws_csv import write_draws_csv
 from hcc_sim.report.folder import MANIFEST
@@ -19,7 +20,7 @@ from hcc_sim.report.manifest import manifest
 from hcc_sim.report.page import page
 from hcc_sim.report.results import REPORT, csv_text, write_tables
 from hcc_sim.report.screen import ONLY_MONTE_CARLO
-from hcc_sim.report.study_words import Reading, uncertainty_shown
+from hcc_sim.report.study_words import uncertainty_shown
 from hcc_sim.report.workbook import WORKBOOK, write_workbook
 
 if TYPE_CHECKING:

@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hcc_sim.analyses.grid import Grid
-from hcc_sim.analyses.one_way import OneWay
 from hcc_sim.analyses.optimal_timing import OptimalTiming
 from hcc_sim.analyses.psa import Probabilistic
-from hcc_sim.analyses.screening import Screening
-from hcc_sim.analyses.threshold import Thresholds
+from hcc_sim.analyses.questions import Reading
 from hcc_sim.analyses.voi import Information
 from hcc_sim.report.screen import ONLY_MONTE_CARLO
 
 if TYPE_CHECKING:
     from hcc_sim.analyses.study.study import Study
-
-Reading = Probabilistic | OneWay | Grid | Thresholds | OptimalTiming | Screening | Information
-"""What a study was read as."""
 
 SHOWS = {
     "draws": "Outcomes over draws: means, the central 95% of draws and the base case, by strategy",
@@ -30,9 +24,11 @@ SHOWS = {
     "thresholds": "The best strategy along each parameter, with the values at which it changes",
     "delays": "What each delay is expected to bring, its difference from the first, and how often it is best",
     "delays-subgroups": "The same by subgroup",
+    "windows": "Months alive and without disease by delay in the base case, and what ended the window before surgery",
     "sobol": "Shares of variance by parameter, alone and in all",
     "morris": "Mean absolute effect and spread of effects of each parameter",
     "information": "Expected value of partial perfect information by source, section and parameter",
+    "information-effects": "The same, were QALYs all that counts",
     "variance": "Share of variance by source for each outcome",
 }
 """Name of a plot -> what it shows."""

@@ -126,13 +126,12 @@ def _strip(axes: Axes, row: int, axis: Axis, regions: Sequence[Region], names: S
         position = names.index(region.strategy)
         begin = _place(axis, region.from_value) if k else 0.0
         until = _place(axis, region.to_value) if k < len(regions) - 1 else 1.0
-        if endless and not math.isfinite(region.to_value):  # the last one holds `never`
-            _bar(axes, row, NEVER_FROM, 1.0, position)
+        if endless and not math.isfinite(region.to_value):
             until = end
-            if not math.isfinite(region.from_value):
-                continue
-        elif endless and k < len(regions) - 1 and not math.isfinite(regions[k + 1].from_value):
-            until = end
+            if k == len(regions) - 1:
+                _bar(axes, row, NEVER_FROM, 1.0, position)
+                if not math.isfinite(region.from_value):  # it holds nothing but `never`
+                    continue
         _bar(axes, row, min(begin, end), min(until, end), position)
         if k:
             reach = _turn_named(axes, row, begin, tick(unit, region.from_value), reach)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
 from hcc_sim.analyses.timing import ALIVE, ENDINGS, FREE
+from hcc_sim.report.plot_words import head, short
 from hcc_sim.report.style import COLOURS, DASHES
 from hcc_sim.units import DAYS_PER_MONTH
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from hcc_sim.analyses.timing import Ended, Timed, Timing
 
 STANDARD_ERRORS = 1.96
+HEIGHT_INCHES = 8.2
 NEVER_BEYOND = 1.12
 """Where `never` stands on the axis, in units of the longest delay."""
 
@@ -29,15 +32,13 @@ HATCHES = ("", "///", "...", "xxx", "\\\\\\", "ooo")
 
 def timing_figure(found: Timing) -> Figure:
     """Above months alive and without disease with their bands, below shares of what ended the window."""
-    figure = Figure(figsize=(9.5, 8.2))
+    figure = Figure(figsize=(9.5, HEIGHT_INCHES))
     scenario = found.scenario
-    figure.text(0.085, 0.975, f"The delay of surgery: {scenario.title}", fontsize=12.5, fontweight="bold", va="top",
-                parse_math=False)  # fmt: skip
     about = (
-        f"Patients: {found.population}; all else as under '{found.strategy}'; {scenario.size:,} patients start; "
-        f"seed {scenario.seed}"
+        f"Patients: {found.population}; all else as under '{short(found.strategy, 40)}'; {scenario.size:,} patients "
+        f"start; seed {scenario.seed}"
     )
-    figure.text(0.085, 0.945, about, fontsize=9, color="#333333", va="top", parse_math=False)
+    head(figure, f"The delay of surgery: {scenario.title}", about, HEIGHT_INCHES)
     delays = list(dict.fromkeys(row.delay_months for row in found.outcomes))
     places = places_of(delays)
     upper = figure.add_axes((0.085, 0.52, 0.6, 0.38))
@@ -69,7 +70,7 @@ def _months(axes: Axes, found: Timing, places: Sequence[float]) -> None:
         colour, last = COLOURS[position], _dated(rows)
         axes.fill_between(places[:last], low[:last], high[:last], color=colour, alpha=0.18, linewidth=0)
         axes.plot(
-            places[:last], values[:last], marker="o", markersize=3.5, label=label, color=colour,
+            places[:last], values[:last], marker="o", markersize=3.5, label=textwrap.fill(label, 26), color=colour,
             linestyle=DASHES[position],
         )  # fmt: skip
         half = [STANDARD_ERRORS * row.mc_se for row in rows[last:]]

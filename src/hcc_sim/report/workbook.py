@@ -17,6 +17,7 @@ from hcc_sim.analyses.grid import Grid
 from hcc_sim.analyses.one_way import OneWay
 from hcc_sim.analyses.optimal_timing import OptimalTiming
 from hcc_sim.analyses.psa import Probabilistic
+from hcc_sim.analyses.questions import Reading
 from hcc_sim.analyses.screening import Screening
 from hcc_sim.analyses.sobol import SobolDesign
 from hcc_sim.analyses.threshold import Thresholds
@@ -32,7 +33,6 @@ from hcc_sim.report.sheets.qalys import write_qalys
 from hcc_sim.report.sheets.readme import write_readme
 from hcc_sim.report.sheets.tables import write_contrasts, write_outcomes
 from hcc_sim.report.sheets.turned import write_delays, write_grid, write_one_way, write_thresholds
-from hcc_sim.report.study_words import Reading
 
 if TYPE_CHECKING:
     from hcc_sim.analyses.compare import Comparison

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import hcc_sim
+from hcc_sim.analyses.questions import Reading
 from hcc_sim.economics.increments import DEFINITION
 from hcc_sim.economics.net_benefit import DEFINITIONS
 from hcc_sim.outcomes.hcc import EVERYBODY
 from hcc_sim.report.screen import NOT_ADVICE, ONLY_MONTE_CARLO, heading_in_words, statements
 from hcc_sim.report.sheets.paper import Sheet
-from hcc_sim.report.study_words import Reading, uncertainty_shown
+from hcc_sim.report.study_words import uncertainty_shown
 
 if TYPE_CHECKING:
     from hcc_sim.analyses.compare import Comparison
