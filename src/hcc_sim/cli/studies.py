@@ -468,9 +468,8 @@ def _show_headline(
 
 def _of_all_draws(folder: Path, question: Question[Any]) -> Question[Any]:
     """With all draws that the folder was complete with, where more than those asked for."""
-    from hcc_sim.analyses.study.folder import MANIFEST
-
     from hcc_sim.analyses.study.design import Joint
+    from hcc_sim.analyses.study.folder import MANIFEST
 
     study = question.study
     if not isinstance(study.design, Joint):
