@@ -95,11 +95,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def engine_compiled() -> None:
-    """The engine compiled, so that a command does not say that it compiles, and does not take long."""
-    from hcc_sim import laws
-    from hcc_sim.engine import compile_pathway, simulate_all
-    from hcc_sim.pathway.model import Hazard, Pathway, State
+    """All that a run needs compiled, so that a command does not say that it compiles, and does not take long."""
+    from hcc_sim.analyses.strategies import make_ready
+    from hcc_sim.scenario import programs
 
-    states = (State("alive", (Hazard("death", "death", to="dead"),)), State("dead", final=True))
-    program = compile_pathway(Pathway("shortest", "alive", states, {"death": laws.Exponential(0.1)}), {})
-    simulate_all(program, seed=1, patients=1, horizon_months=1.0, threads=1)
+    file = CALIBRATION.parent / "scenarios" / "surgical-timing.yaml"
+    scenario = load_scenario(file, calibration=CALIBRATION, patients=1)
+    make_ready(scenario, programs(scenario)[scenario.strategies[0].name])

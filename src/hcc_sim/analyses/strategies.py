@@ -163,6 +163,19 @@ class Run:
         self.patients = patients
 
 
+def make_ready(scenario: Scenario, program: Program) -> None:
+    """Have all compiled code at hand that a run needs: one patient under the first strategy, whose program it is.
+
+    Raises:
+        EngineError: that patient's run had to stop.
+    """
+    strategy, counted = scenario.strategies[0], {}
+    if scenario.terms is not None:
+        counted = {EVERYBODY: nothing_counted(scenario, strategy, program, strategy.parameters.values_only())}
+    for _ in Arm(scenario, program, asked_by(scenario), counted).parts(0, 1, threads=1):
+        pass
+
+
 def asked_by(scenario: Scenario) -> Definitions:
     """What is asked of a scenario's patients from its start on, and of its subgroups."""
     asked = outcomes_from(scenario.start, scenario.horizon_months)

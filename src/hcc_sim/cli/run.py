@@ -147,8 +147,8 @@ def prepared(asked: Scenario, also: Callable[[Program], object] | None = None) -
 
     In a thread, so that Ctrl-C ends the wait for it and does not get lost in the compiler.
     """
+    from hcc_sim.analyses.strategies import make_ready
     from hcc_sim.compiled import before_compiling
-    from hcc_sim.engine import simulate_all
     from hcc_sim.scenario import programs
 
     before_compiling(_say_compiling)
@@ -159,7 +159,7 @@ def prepared(asked: Scenario, also: Callable[[Program], object] | None = None) -
         try:
             compiled.update(programs(asked))
             first = next(iter(compiled.values()))
-            simulate_all(first, seed=asked.seed, patients=1, horizon_months=1.0, threads=1)
+            make_ready(asked, first)
             if also is not None:
                 also(first)
         except BaseException as failure:

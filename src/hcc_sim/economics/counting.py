@@ -176,15 +176,24 @@ def _note_moment(rows: Rows, first_patient: np.uint64, asked: Asked, moments: Mo
 
 
 @compiled
-def add_months(months: Floats, rest: Floats, end: Floats, until: float, key: Integers, sums: Floats) -> None:
-    """Add the months of spans by key; of those that end after `until` what the `rest`, in order, has instead."""
-    later = 0
+def add_months(
+    months: Floats, cut: Floats, begin: Floats, end: Floats, until: float, key: Integers, sums: Floats
+) -> None:
+    """Add by key the months of spans up to a time; of those that it lies within they are `cut`, in order."""
+    n = 0
     for row in range(key.size):
-        if end[row] > until:
-            sums[key[row]] += rest[later]
-            later += 1
-        else:
+        if end[row] <= until:
             sums[key[row]] += months[row]
+        elif begin[row] < until:
+            sums[key[row]] += cut[n]
+            n += 1
+
+
+@compiled
+def add_values(who: Integers, values: Floats, home: Integers, sums: Floats) -> None:
+    """Add values of patients where their `home` is."""
+    for row in range(who.size):
+        sums[home[who[row]]] += values[row]
 
 
 @compiled

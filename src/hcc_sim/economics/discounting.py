@@ -71,11 +71,14 @@ class Spans:
         """By which share a unit counts less as each ends."""
         return np.asarray(-np.expm1(-self._force * (self.end - self.begin)))
 
-    def beyond(self, months: float) -> Spans:
-        """Those that end after a time, in order, cut off there."""
-        late = self.end > months
-        until = np.full(np.count_nonzero(late), months)
-        return Spans(np.minimum(self.begin[late], until), until, self.rate_per_year)
+    def across(self, months: float) -> Spans:
+        """Those that a time lies within, in order, cut off there."""
+        within = self.within(months)
+        return Spans(self.begin[within], np.full(np.count_nonzero(within), months), self.rate_per_year)
+
+    def within(self, months: float) -> NDArray[np.bool_]:
+        """In which a time lies, between beginning and end."""
+        return np.asarray((self.begin < months) & (self.end > months))
 
 
 def discounted_months(from_months: Floats, to_months: Floats, rate_per_year: float) -> Floats:

@@ -24,6 +24,7 @@ from hcc_sim.economics.counting import (
     add_events,
     add_months,
     add_profiles,
+    add_values,
     lay_out,
     room_for_moments,
     room_for_timed,
@@ -176,13 +177,13 @@ class Quantities:
         """Months in which each rule held, by what rules hold together: each stay is looked at once."""
         entered, left = chunk.timed.entered, chunk.timed.left
         profiles = len(self._in_health[0])
-        key = chunk.home[chunk.timed.who]
-        key = (key // GROUPS * profiles + chunk.timed.profile) * GROUPS + key % GROUPS
+        first = chunk.home + chunk.home // GROUPS * (GROUPS * (profiles - 1))  # of the patient, in the first profile
+        key = first[chunk.timed.who] + chunk.timed.profile * GROUPS
         room, nothing = np.empty(GROUPS), np.empty(0)
 
-        def summed(months: Floats, rest: Floats, until: float) -> Floats:
+        def summed(months: Floats, cut: Floats, until: float) -> Floats:
             sums = np.zeros((chunk.blocks, profiles, GROUPS))
-            add_months(months, rest, left, until, key, sums.reshape(-1))
+            add_months(months, cut, entered, left, until, key, sums.reshape(-1))
             return sums
 
         spans = {rate: Spans(entered, left, rate) for rate in (0.0, self.rate_of_effects)}
@@ -194,9 +195,9 @@ class Quantities:
                     add_profiles(by_profile, holds, room, self.used[item.name][kind])
         for kind, rate in ((PLAIN, 0.0), (DISCOUNTED, self.rate_of_effects)):
             for k, until in enumerate(self.until_months):
-                whole, rest = spans[rate], spans[rate].beyond(until)
-                lived = summed(whole.months, rest.months, until)
-                aged = summed(whole.aged_months, rest.aged_months, until) if self.aged else None
+                whole, cut = spans[rate], spans[rate].across(until)
+                lived = summed(whole.months, cut.months, until)
+                aged = summed(whole.aged_months, cut.aged_months, until) if self.aged else None
                 for health, holds in zip(self.rules.health, self._in_health, strict=True):
                     add_profiles(lived, holds, room, self.lived[health.name][kind, k])
                     if aged is not None:
@@ -240,8 +241,8 @@ class Quantities:
         for kind, rate in ((PLAIN, 0.0), (DISCOUNTED, self.rate_of_effects)):
             spans = Spans(when, over, rate)
             for k, until in enumerate(self.until_months):
-                lost = spans.months.copy()
-                lost[over > until] = spans.beyond(until).months
+                lost = np.where(over <= until, spans.months, 0.0)
+                lost[spans.within(until)] = spans.across(until).months
                 add_blocks(chunk.by_group(who, lost), self.lost[decrement.name][kind, k])
 
     def _use(self, names: Sequence[str], chunk: _Chunk, who: Integers, plain: Floats, discounted: Floats) -> None:
@@ -336,8 +337,9 @@ class _Chunk:
 
     def by_group(self, who: Integers, values: Floats) -> Floats:
         """Sums (blocks, 100) of values of patients by group."""
-        sums = np.bincount(self.home[who], values, self.blocks * GROUPS).astype(np.float64, copy=False)
-        return np.asarray(sums.reshape(self.blocks, GROUPS))
+        sums = np.zeros((self.blocks, GROUPS))
+        add_values(who, values, self.home, sums.reshape(-1))
+        return sums
 
 
 def _positive(name: str, what: str, value: float) -> float:

@@ -5,6 +5,7 @@ The loops over all rows are compiled; what they add is added in the order in whi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,9 +113,9 @@ class Record:
         is_first = np.diff(patient, prepend=-1) != 0
         return patient[is_first], rows[is_first]
 
-    def months_in(self, inside: Bools, zero: Zero, restriction_months: float) -> Floats:
-        """Of each patient, the months from time zero to a restriction in the states that are `inside`."""
-        found = np.zeros(len(self.starts))
+    def months_in(self, inside: Bools, zero: Zero, restrictions_months: Sequence[float]) -> Floats:
+        """By restriction and patient, the months from time zero to it in the states that are `inside`."""
+        found = np.zeros((len(restrictions_months), len(self.starts)))
         _add_months(
             self.state,
             self.patient,
@@ -123,7 +124,7 @@ class Record:
             inside,
             zero.first_stay,
             zero.months,
-            restriction_months,
+            np.array(restrictions_months),
             found,
         )
         return found
@@ -173,7 +174,7 @@ def _add_months(
     inside: Bools,
     first_stay: Integers,
     zero_months: Floats,
-    restriction_months: float,
+    restrictions_months: Floats,
     months: Floats,
 ) -> None:
     """Add to each patient's `months` those of his stays `inside`, from `first_stay` on."""
@@ -182,4 +183,6 @@ def _add_months(
             who = whose[row]
             if row >= first_stay[who]:
                 begin, end = entered[row] - zero_months[who], left[row] - zero_months[who]
-                months[who] += min(end, restriction_months) - min(begin, restriction_months)
+                for place in range(restrictions_months.size):
+                    until = restrictions_months[place]
+                    months[place, who] += min(end, until) - min(begin, until)

@@ -235,8 +235,8 @@ class Tally:
 
     def _add_times(self, population: Population, zero: Zero, record: Record) -> None:
         for time in reported_for(population, self.definitions.times):
-            for restriction in self.restrictions_months:
-                spent = record.months_in(self._inside[time.name], zero, restriction)
+            months = record.months_in(self._inside[time.name], zero, self.restrictions_months)
+            for restriction, spent in zip(self.restrictions_months, months, strict=True):
                 _add_in_blocks(self.months[population.name, time.name, restriction], spent)
 
     def _table(self, entering: Sequence[str], ended_by: Sequence[str]) -> Bools:

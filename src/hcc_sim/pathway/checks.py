@@ -65,9 +65,9 @@ def problems_of_values(pathway: Pathway, values: Mapping[str, float]) -> list[st
     if missing:
         return [f"parameter {name!r} is used but has no value" for name in missing]
     problems: list[str] = []
-    for branch in pathway.branches():
-        problems += _weights_of(branch, values)
     fixed = _fixed(pathway)
+    for branch in fixed.branches:
+        problems += _weights_of(branch, values)
     for schedule in fixed.schedules:
         problems += _schedule(schedule, values)
     problems += (
@@ -80,8 +80,10 @@ def problems_of_values(pathway: Pathway, values: Mapping[str, float]) -> list[st
 
 
 class _Fixed(NamedTuple):
-    """What is looked at whatever the values: schedules, parameters that conditions compare with, fixed waits."""
+    """What is looked at whatever the values: branches whose weights are parameters, schedules, parameters that
+    conditions compare with, fixed waits."""
 
+    branches: tuple[Branch, ...]
     schedules: tuple[Schedule, ...]
     thresholds: tuple[str, ...]
     waits: Mapping[tuple[str, str], Amount]
@@ -96,6 +98,7 @@ def _fixed(pathway: Pathway) -> _Fixed:
     waits = {(name, exit.name): exit.duration_months for name, exit in exits if isinstance(exit, Delay)}
     waits |= {(name, exit.name): exit.wait_months for name, exit in exits if isinstance(exit, Service)}
     return _Fixed(
+        tuple(branch for branch in pathway.branches() if _weighs_by_parameters(branch)),
         tuple(dict.fromkeys(_schedules(pathway))),
         tuple(dict.fromkeys(test.than for test in tests if isinstance(test.than, str))),
         waits,
@@ -321,8 +324,12 @@ def _weights(pathway: Pathway) -> Iterator[str]:
     for branch in pathway.branches():
         if sum(arm.weight == REST for arm in branch.arms) > 1:
             yield f"branch {branch.name!r} has more than one arm of weight 'rest'"
-        if not any(isinstance(arm.weight, str) and arm.weight != REST for arm in branch.arms):
+        if not _weighs_by_parameters(branch):
             yield from _weights_of(branch, {})
+
+
+def _weighs_by_parameters(branch: Branch) -> bool:
+    return any(isinstance(arm.weight, str) and arm.weight != REST for arm in branch.arms)
 
 
 def _weights_of(branch: Branch, values: Mapping[str, float]) -> Iterator[str]:
@@ -340,9 +347,10 @@ def _weights_of(branch: Branch, values: Mapping[str, float]) -> Iterator[str]:
             always += weight
         else:
             given_that[condition(arm.when)] = given_that.get(condition(arm.when), 0.0) + weight
-    for total, only in [(always, ""), *((always + sum_, f" where {when}") for when, sum_ in given_that.items())]:
-        if total > 1.0 + WEIGHT_TOLERANCE:
-            yield f"{where}: the weights sum to {total:.6g}{only}, which is more than 1"
+    for when, given in ((None, 0.0), *given_that.items()):
+        if always + given > 1.0 + WEIGHT_TOLERANCE:
+            only = "" if when is None else f" where {when}"
+            yield f"{where}: the weights sum to {always + given:.6g}{only}, which is more than 1"
             return
     rest = any(arm.weight == REST for arm in branch.arms)
     if always < 1.0 - WEIGHT_TOLERANCE and not rest and not given_that:
