@@ -209,7 +209,7 @@ def test_default_place_and_contents(whole_run: WholeRun):
 
 def test_existing_folder_stops_before_simulating(run, capsys, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     (tmp_path / "mine").mkdir()
-    monkeypatch.setattr(run_command, "_prepared", None)
+    monkeypatch.setattr(run_command, "prepared", None)
     for force in ([], ["--force"]):
         assert run("--out", "mine", *force) == 2
         assert "--out: mine" in capsys.readouterr().err

@@ -30,7 +30,6 @@ from hcc_sim.cli.progress import progress_of_draws
 from hcc_sim.cli.run import MOST_THREADS, prepared
 from hcc_sim.cli.terminal import command_line, say, unfinished, write
 from hcc_sim.errors import Problem, Problems
-from hcc_sim.strict_yaml import read_scalar
 from hcc_sim.units import UNITS, parse_duration
 
 if TYPE_CHECKING:
@@ -556,6 +555,7 @@ def _axes(asked: Scenario, texts: Sequence[str], points: int, *, only_ranges: bo
     from hcc_sim.analyses.grid import between
     from hcc_sim.analyses.study.uncertain import chosen
     from hcc_sim.analyses.study.worlds import Worlds
+    from hcc_sim.strict_yaml import read_scalar
 
     known, found, problems = Worlds(asked).uncertain, {}, Problems()
     for text in texts:
