@@ -198,9 +198,9 @@ def test_what_lies_beyond_the_data_is_what_the_estimates_say(base_case: Valuatio
 
 
 @pytest.mark.parametrize("name", ["hepatectomy.price", "utility.after_surgery", "lenvatinib.mg_per_day"])
-def test_a_price_is_turned_as_if_it_had_been_set(name: str):
-    compared = hcc_sim.run(load())
-    (turning,) = (t for t in compared.turnings_of_value if t.parameter.name == name)
+def test_a_price_is_turned_as_if_it_had_been_set(name: str, timing: Comparison):
+    assert timing.scenario.size == PATIENTS
+    (turning,) = (t for t in timing.turnings_of_value if t.parameter.name == name)
     for value, difference in zip(turning.values[::2], turning.differences[::2], strict=True):
         unit = CALIBRATION.parameters[name].unit
         text = f"{value!r} {unit}" if unit == "USD 2021" else f"{value!r}"
@@ -462,6 +462,7 @@ def test_an_item_in_the_place_of_another_is_used_only_where_that_is(tmp_path: Pa
     assert told == {name: not given for name, given in gives.items()}
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_price_turns_the_order_where_net_benefit_is_equal(tmp_path: Path):
     """Not where its distribution would say: at a threshold a little above the ratio of two regimens."""
     base = load("regimen-first.yaml", patients=1_000)

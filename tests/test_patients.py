@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hcc_sim.analyses import turning
 from hcc_sim.analyses.compare import compare
 from hcc_sim.analyses.strategies import primary_population, simulate_strategies
 from hcc_sim.engine import attributes_at_start
@@ -155,6 +156,7 @@ def test_a_study_that_enrolled_at_conversion_sees_the_converted(load):
         assert np.array_equal(tally.days[ENROLLED, "OS"], tally.days[CONVERTED, "OS"])
 
 
+@pytest.mark.usefixtures("quick")
 def test_where_strategies_lead_others_to_a_state_it_is_said(load):
     compared = compare(load("population: {start: after surgery}\n", patients=5_000))
     assert compared.primary == ENROLLED
@@ -185,7 +187,8 @@ def test_where_only_the_fates_of_the_unconverted_differ_everybody_is_primary(loa
 # --- what is turned ---------------------------------------------------------------------------------------------------
 
 
-def test_parameters_that_are_asked_for_are_turned_and_told(load):
+def test_parameters_that_are_asked_for_are_turned_and_told(load, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(turning, "TIMING_ASSUMPTIONS", turning.TIMING_ASSUMPTIONS[:2])  # of those not asked for
     asked = ("surgery.effect", "resection.death", "imaging.sensitivity")
     compared = compare(load(f"turn: [{', '.join(asked)}]\n", patients=5_000))
     assert {t.parameter.name for t in compared.turnings} == {*asked, "aggressiveness"}
