@@ -327,7 +327,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "disk"
     path.mkdir()
     try:
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(path)], capture_output=True)
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48k", "none", str(path)], capture_output=True)
     except FileNotFoundError:
         pytest.skip("there is no mount")
     if mounted.returncode:

@@ -3,6 +3,7 @@
 from hcc_sim.engine.compile import Program, compile_pathway, parameters_in_use
 from hcc_sim.engine.simulate import (
     CHUNK,
+    SPAN,
     Chunk,
     EngineError,
     attributes_at_start,
@@ -13,6 +14,7 @@ from hcc_sim.engine.simulate import (
 
 __all__ = [
     "CHUNK",
+    "SPAN",
     "Chunk",
     "EngineError",
     "Program",

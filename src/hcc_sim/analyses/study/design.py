@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hcc_sim.analyses.study.runs import Rows
 from hcc_sim.analyses.study.uncertain import CALIBRATION, REGIMENS, Uncertain
-from hcc_sim.elementary import normal_quantile
+from hcc_sim.elementary import normal_quantiles
 from hcc_sim.fit_in_use import FitInUse
 from hcc_sim.luck import name_keys, uniforms
 from hcc_sim.quantiles import FARTHEST, value_of
@@ -100,7 +100,7 @@ class Joint:
             prior = one.distribution
             at = value_of(prior.family, prior.low, prior.high)
             low, high = one.bounds
-            scores = self._scores(keys[f"parameter:{one.name}"], first, count, 0)
+            (scores,) = self._scores(keys[f"parameter:{one.name}"], first, count, 1)
             values[:, place] = [min(max(at(z), low), high) for z in scores.tolist()]
         return Rows(first, values, self._fit(keys[JOINT], first, count) if self.unknowns else None)
 
@@ -112,18 +112,19 @@ class Joint:
         found[:there] = self.fitted[first : first + there]
         if there < count:
             found[there:] = self.fitted.mean(axis=0)
-            for row, off in enumerate(self.root):  # one after another: sums have the same bits everywhere
-                scores = self._scores(key, first + there, count - there, row)
+            weights = self._scores(key, first + there, count - there, len(self.root))
+            for scores, off in zip(weights, self.root, strict=True):  # in turn: sums have the same bits everywhere
                 found[there:] += scores[:, np.newaxis] * off
         return found
 
-    def _scores(self, key: int, first: int, count: int, address: int) -> Floats:
-        """(count,) standard normal numbers of consecutive draws at an address."""
-        draws = np.arange(first, first + count, dtype=np.uint64)
-        found = np.empty(count)
-        uniforms(np.uint64(self.seed), draws, np.uint64(key), np.full(count, address, np.uint64), found)
-        scores = [normal_quantile(u) if u < 1.0 else FARTHEST for u in found.tolist()]
-        return np.clip(scores, -FARTHEST, FARTHEST)
+    def _scores(self, key: int, first: int, count: int, addresses: int) -> Floats:
+        """(addresses, count) standard normal numbers of consecutive draws at the first addresses."""
+        draws = np.tile(np.arange(first, first + count, dtype=np.uint64), addresses)
+        at, scores = np.repeat(np.arange(addresses, dtype=np.uint64), count), np.empty(len(draws))
+        found = np.empty(len(draws))
+        uniforms(np.uint64(self.seed), draws, np.uint64(key), at, found)
+        normal_quantiles(found, scores, np.empty(len(draws), np.int32), np.empty(len(draws)))
+        return np.clip(scores, -FARTHEST, FARTHEST).reshape(addresses, count)
 
 
 Design = Listed | Joint

@@ -14,7 +14,7 @@ from hcc_sim.analyses.strategies import Arm, nothing_counted
 from hcc_sim.analyses.study.measured import ALL, Kept, Measures
 from hcc_sim.analyses.study.worlds import World, Worlds
 from hcc_sim.economics.quantities import Quantities
-from hcc_sim.engine import Program, compile_pathway
+from hcc_sim.engine import SPAN, Program, compile_pathway
 from hcc_sim.errors import InputError, Problem
 from hcc_sim.outcomes import Tally
 from hcc_sim.outcomes.hcc import EVERYBODY
@@ -147,7 +147,7 @@ class Runner:
                 return self._kept[key]
         first = 0 if task.same_patients else draw * task.patients
         arm = Arm(task.scenario, program, task.measures.definitions, counted, first)  # a file begins anew in each draw
-        for _ in arm.parts(first, first + task.patients, threads=threads):
+        for _ in arm.parts(first, first + task.patients, SPAN * threads, threads):
             pass
         if task.same_patients:
             self._kept[key] = arm.tally, arm.quantities
