@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 # Several test processes at once would each keep all processors busy with waiting for small matrices.  Before NumPy.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+gc.set_threshold(100_000)  # as a run does (`hcc_sim.cli.main`)
 
 from hcc_sim.figures import Evidence, load_evidence
 from hcc_sim.parameters import Calibration, load_calibration
@@ -22,6 +24,12 @@ if TYPE_CHECKING:
 
 CALIBRATION = Path(__file__).parents[1] / "calibration"
 MAIN_SCENARIO = CALIBRATION.parent / "scenarios" / "surgical-timing.yaml"
+
+
+def pytest_collection_finish() -> None:
+    """What is collected stays to the end: to look through it for garbage again and again took a third of the time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
