@@ -17,11 +17,10 @@ from hcc_sim.figures import Evidence, load_evidence
 from hcc_sim.parameters import Calibration, load_calibration
 from hcc_sim.scenario import load_scenario
 
+gc.set_threshold(100_000)  # as a run does (`hcc_sim.cli.main`)
 
 if TYPE_CHECKING:
     from hcc_sim.analyses.compare import Comparison
-
-gc.set_threshold(100_000)  # as a run does (`hcc_sim.cli.main`)
 
 CALIBRATION = Path(__file__).parents[1] / "calibration"
 MAIN_SCENARIO = CALIBRATION.parent / "scenarios" / "surgical-timing.yaml"
