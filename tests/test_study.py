@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from study_tables import timing_scenario
 
+from hcc_sim.analyses import questions
 from hcc_sim.analyses.strategies import Run
-from hcc_sim.analyses.study.design import covariance_of, joint_draws, listed
+from hcc_sim.analyses.study.design import Joint, covariance_of, joint_draws, listed
 from hcc_sim.analyses.study.measured import COST, QALY, error_of, measures_of
 from hcc_sim.analyses.study.runs import Rows, Runner, Task
+from hcc_sim.analyses.study.study import Study
 from hcc_sim.analyses.study.uncertain import (
     CALIBRATION,
     FAMILY,
@@ -28,7 +30,7 @@ from hcc_sim.analyses.study.uncertain import (
 )
 from hcc_sim.analyses.study.worlds import Worlds
 from hcc_sim.analyses.valuation import valuation_of
-from hcc_sim.errors import InputError
+from hcc_sim.errors import InputError, MachineError
 from hcc_sim.luck import luck
 from hcc_sim.outcomes import restricted_mean
 from hcc_sim.quantiles import value_of
@@ -246,6 +248,56 @@ def test_a_draw_of_the_base_case_is_a_run_of_the_scenario(scenario):
     weights[:, outcomes.index(QALY)] = 37_547.0, -37_547.0
     weights[:, outcomes.index(COST)] = -1.0, 1.0
     assert error_of(done.covariances[0, 0], weights) == pytest.approx((one - other).mc_se, rel=1e-9)
+
+
+def test_values_that_come_out_otherwise_are_not_mixed(scenario, worlds, tmp_path, monkeypatch):
+    """As on a machine whose logarithms or matrices end in other bits: neither a worker nor a folder takes it."""
+    design = joint_draws(scenario, worlds.uncertain, 3)
+    study = Study("psa", scenario, design, measures_of(scenario, "converted"), 1_000)
+    Runner(study.task)
+    study.folder(tmp_path / "s").begin()
+    off = design.root.copy()
+    off[0, 0] += 1e-12
+    other = replace(study, design=replace(design, root=off))
+    with pytest.raises(InputError, match="other last bits on this machine"):
+        other.folder(tmp_path / "s").begin()
+    at = Worlds.world
+    nudged = 1.0 + 2.0**-52
+
+    def world(self, turned, z=None):
+        found = at(self, turned, z)
+        values = tuple({k: v * nudged if k == "surgery.effect" else v for k, v in one.items()} for one in found.values)
+        return replace(found, values=values)
+
+    monkeypatch.setattr(Worlds, "world", world)
+    with pytest.raises(MachineError, match="other last bits"):
+        Runner(study.task)
+
+
+def test_a_file_of_patients_is_whole_in_every_draw(tmp_path):
+    """Rows sorted by age: every draw has the same patients, and fewer than all are refused."""
+    rows = "\n".join(f"{age}" for age in sorted([30 + k % 50 for k in range(1_500)]))
+    (tmp_path / "patients.csv").write_text(f"age_years\n{rows}\n")
+    path = tmp_path / "file.yaml"
+    file = Path("scenarios/surgical-timing.yaml").resolve()
+    path.write_text(f"title: file\nextends: {file}\npopulation: {{file: patients.csv}}\nwithout: [wait 42 days]\n")
+    given = load_scenario(path)
+    design = Joint((), given.seed, 2)
+    task = Study("psa", given, design, measures_of(given, "converted"), 2_000).task
+    done = Runner(task).run(design.rows(0, 2))
+    again = Run(given, task.measures.definitions, value=True)
+    again.up_to(2_000)
+    lived = valuation_of(given, again.quantities).strategies["opportunistic"].cost().value
+    assert done.means[0, 0, 0, 0] == lived
+    error = math.sqrt(done.covariances[0, 0, 0, 0, 0, 0])
+    assert abs(done.means[1, 0, 0, 0] - lived) < 4.0 * math.sqrt(2.0) * error
+    with pytest.raises(InputError, match="2,000 or more"):
+        questions.psa(given, 4, 1_000)
+
+
+def test_patients_come_in_thousands(scenario):
+    with pytest.raises(InputError, match="a multiple of 1,000"):
+        questions.psa(scenario, 4, 1_500)
 
 
 def test_draws_with_patients_of_their_own_take_them_in_turn(scenario):

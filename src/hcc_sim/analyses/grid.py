@@ -17,6 +17,7 @@ from hcc_sim.analyses.study.objective import Objective
 from hcc_sim.analyses.study.study import Study
 from hcc_sim.analyses.study.table import DrawTable
 from hcc_sim.analyses.study.uncertain import FAMILY, Uncertain
+from hcc_sim.analyses.study.worlds import Worlds
 from hcc_sim.outcomes import Table
 from hcc_sim.quantiles import scale_of
 
@@ -33,6 +34,13 @@ class Axis(NamedTuple):
     values: tuple[float, ...]
 
 
+class Span(NamedTuple):
+    """From one value to another."""
+
+    low: float
+    high: float
+
+
 class Cell(NamedTuple):
     """A point of the grid: the values of up to two parameters beside those of the others, and what is best there."""
 
@@ -46,6 +54,15 @@ class Cell(NamedTuple):
     mc_se: float
     best: str
     unit: str
+
+
+def not_renewed(study: Study, axes: Sequence[Axis]) -> tuple[str, ...]:
+    """A sentence on parameters some of whose values lie beyond the draws of the fit; none where all are within."""
+    worlds = Worlds(study.scenario)
+    beyond = [axis.quantity.name for axis in axes if worlds.beyond_the_fit(axis.quantity.name, axis.values)]
+    if not beyond:
+        return ()
+    return (f"Fit not renewed: some values of {', '.join(beyond)} lie beyond its draws; it is taken at their edge.",)
 
 
 def axis_of(quantity: Uncertain, points: int = POINTS) -> Axis:
@@ -130,4 +147,5 @@ class Grid:
             f"{axes}: of {best.size} points the highest {self.objective.name} ({self.objective.unit}) is that of "
             f"{told}; {self.objective.of_whom(self.strategy, self.versus)} runs from {differences.min():+,.4g} to "
             f"{differences.max():+,.4g} ({self.study.patients:,} patients).",
+            *not_renewed(self.study, self.axes),
         )

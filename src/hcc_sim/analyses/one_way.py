@@ -15,7 +15,7 @@ from hcc_sim.analyses.study.measured import ALL
 from hcc_sim.analyses.study.objective import Objective, objective_of
 from hcc_sim.analyses.study.study import Study
 from hcc_sim.analyses.study.table import DrawTable
-from hcc_sim.analyses.study.uncertain import Uncertain
+from hcc_sim.analyses.study.uncertain import FAMILY, Uncertain
 from hcc_sim.analyses.turning import crossing
 from hcc_sim.outcomes import Table
 
@@ -100,6 +100,8 @@ class OneWay:
             turns = None
             if prior.low <= quantity.base <= prior.high:
                 turns = crossing(prior, ends, (at_low, at_base, at_high))
+            if turns is not None and quantity.name.startswith(FAMILY):
+                turns = 0.5  # one family or the other: nothing lies between
             span = max(at_low, at_base, at_high) - min(at_low, at_base, at_high)
             contrasts = (at_low, at_base, at_high, span)
             found.append(

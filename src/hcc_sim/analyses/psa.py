@@ -189,6 +189,10 @@ class Probabilistic:
 
     def perfect(self) -> Table[Perfect]:
         """The expected value of perfect information at each threshold."""
+        return self._perfect
+
+    @cached_property
+    def _perfect(self) -> Table[Perfect]:
         draws = self.costs_and_effects
         rows = [
             Perfect(one.threshold, one.value, one.standard_error, self._by_noise(one.threshold), draws.currency)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hcc_sim.analyses.grid import Axis
+from hcc_sim.analyses.grid import Axis, not_renewed
 from hcc_sim.analyses.study.design import Listed, listed
 from hcc_sim.analyses.study.measured import ALL
 from hcc_sim.analyses.study.objective import Objective
@@ -161,7 +161,7 @@ class Thresholds:
                 f"Nowhere across {', '.join(steady)} does a change of the decision show ({names} throughout; "
                 f"{self.study.patients:,} patients)."
             )
-        return tuple(found)
+        return (*found, *not_renewed(self.study, self.axes))
 
     @staticmethod
     def _place(axis: Axis, region: Region) -> str:

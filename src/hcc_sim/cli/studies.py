@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import textwrap
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,28 +16,21 @@ from hcc_sim.cli.options import (
     SetOption,
     TableFormat,
     TableFormatOption,
-    in_format,
     load,
     strategy_of,
     whole,
 )
-from hcc_sim.cli.progress import progress_of_draws
-from hcc_sim.cli.run import MOST_THREADS, prepared
-from hcc_sim.cli.terminal import command_line, say, unfinished, write
+from hcc_sim.cli.study_run import Place, answer_in_folder
 from hcc_sim.errors import Problem, Problems
 from hcc_sim.units import UNITS, parse_duration
 
 if TYPE_CHECKING:
-    from hcc_sim.analyses.questions import Question
-    from hcc_sim.analyses.study.execute import Workers
+    from hcc_sim.analyses.grid import Span
     from hcc_sim.scenario import Scenario
 
 MOST_DRAWS = 10**15
 FEWEST_PATIENTS, STEP_OF_PATIENTS = 1_000, 1_000
 """In a draw: sums are formed a thousand patients at a time."""
-
-WIDTH = 100
-NOT_ADVICE = "A model for research and teaching, not advice for a patient."
 
 OutOption = Annotated[
     Path | None,
@@ -68,9 +56,11 @@ ThresholdOption = Annotated[
     str | None, typer.Option("--threshold", metavar="MONEY", help="For a QALY; by default the scenario's highest.")
 ]
 StrategyOption = Annotated[
-    str | None, typer.Option("--strategy", metavar="NAME", help="By default the best of the base case.")
+    str | None, typer.Option("--strategy", metavar="NAME", help="By default the best; of a grid, in its middle.")
 ]
-VersusOption = Annotated[str | None, typer.Option("--versus", metavar="NAME", help="By default the worst.")]
+VersusOption = Annotated[
+    str | None, typer.Option("--versus", metavar="NAME", help="By default the worst; of a grid, in its middle.")
+]
 ParametersOption = Annotated[
     str | None, typer.Option("--parameters", metavar="LIST", help="Names with commas between them.")
 ]
@@ -84,18 +74,6 @@ ProcessesOption = Annotated[
     typer.Option("--threads", metavar="NUMBER", help="Processors to use, by default all; changes no result."),
 ]
 NoPlotsOption = Annotated[bool, typer.Option("--no-plots", help="Write no plots.")]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a study is run and kept, and what is shown of it."""
-
-    out: Path | None
-    force: bool
-    dask: str | None
-    threads: str | None
-    no_plots: bool
-    output: TableFormat
 
 
 def psa(
@@ -125,7 +103,7 @@ def psa(
     from hcc_sim.analyses.psa import DRAWS
 
     place = Place(out, force, dask, threads, no_plots, output)
-    _study(asked, place, lambda: questions.psa(asked, count or DRAWS, size, outcome or (), _listed(sources)))
+    answer_in_folder(asked, place, lambda: questions.psa(asked, count or DRAWS, size, outcome or (), _listed(sources)))
 
 
 def voi(
@@ -164,7 +142,7 @@ def voi(
 
     population = None if people is None or span is None else Population(people, span)
     place = Place(out, force, dask, threads, no_plots, output)
-    _study(asked, place, lambda: questions.voi(asked, count or DRAWS, size, population))
+    answer_in_folder(asked, place, lambda: questions.voi(asked, count or DRAWS, size, population))
 
 
 def dsa(
@@ -192,10 +170,11 @@ def dsa(
     asked = load(scenario, problems, settings, calibration, None, seed)
 
     from hcc_sim.analyses import questions
+    from hcc_sim.analyses.asking import check_strategies
 
-    questions.check_strategies(asked, strategy=strategy, versus=versus)
+    check_strategies(asked, strategy=strategy, versus=versus)
     place = Place(out, force, dask, threads, no_plots, output)
-    _study(
+    answer_in_folder(
         asked,
         place,
         lambda: questions.one_way(asked, _listed(parameters), size, outcome or (), money, strategy, versus),
@@ -231,12 +210,13 @@ def two_way(
     asked = load(scenario, problems, settings, calibration, None, seed)
 
     from hcc_sim.analyses import questions
+    from hcc_sim.analyses.asking import check_strategies
     from hcc_sim.analyses.grid import POINTS
 
-    questions.check_strategies(asked, strategy=strategy, versus=versus)
-    values = _axes(asked, axes, steps or POINTS)
+    check_strategies(asked, strategy=strategy, versus=versus)
+    values = _axes(asked, axes)
     place = Place(out, force, dask, threads, no_plots, output)
-    _study(
+    answer_in_folder(
         asked,
         place,
         lambda: questions.two_way(asked, values, steps or POINTS, size, outcome or (), money, strategy, versus),
@@ -272,9 +252,11 @@ def threshold(
     from hcc_sim.analyses import questions
     from hcc_sim.analyses.threshold import POINTS
 
-    ranges = _axes(asked, parameters or [], steps or POINTS, only_ranges=True)
+    ranges = _axes(asked, parameters or [], only_ranges=True)
     place = Place(out, force, dask, threads, no_plots, output)
-    _study(asked, place, lambda: questions.threshold(asked, ranges, steps or POINTS, size, outcome or (), money))
+    answer_in_folder(
+        asked, place, lambda: questions.threshold(asked, ranges, steps or POINTS, size, outcome or (), money)
+    )
 
 
 def timing(
@@ -314,7 +296,7 @@ def timing(
     from hcc_sim.analyses.optimal_timing import DRAWS
 
     place = Place(out, force, dask, threads, no_plots, output)
-    _study(asked, place, lambda: questions.timing(asked, chosen, months, between, count or DRAWS, size))
+    answer_in_folder(asked, place, lambda: questions.timing(asked, chosen, months, between, count or DRAWS, size))
 
 
 def sobol(
@@ -346,7 +328,9 @@ def sobol(
     from hcc_sim.analyses.screening import BASE
 
     place = Place(out, force, dask, threads, no_plots, output)
-    _study(asked, place, lambda: questions.sobol(asked, _listed(parameters), count or BASE, size, outcome or (), money))
+    answer_in_folder(
+        asked, place, lambda: questions.sobol(asked, _listed(parameters), count or BASE, size, outcome or (), money)
+    )
 
 
 def morris(
@@ -381,133 +365,13 @@ def morris(
     from hcc_sim.analyses.screening import LEVELS, TRAJECTORIES
 
     place = Place(out, force, dask, threads, no_plots, output)
-    _study(
+    answer_in_folder(
         asked,
         place,
         lambda: questions.morris(
             asked, _listed(parameters), walks or TRAJECTORIES, steps or LEVELS, size, outcome or (), money
         ),
     )
-
-
-# --- what all of them do ----------------------------------------------------------------------------------------------
-
-
-def _study(asked: Scenario, place: Place, ask: Callable[[], Question[Any]]) -> None:
-    """Ask, run what the folder lacks, write what was found, show it."""
-    started = time.perf_counter()
-    problems = Problems()
-    processors = whole("--threads", place.threads, 1, MOST_THREADS, problems) or os.cpu_count() or 1
-    problems.raise_if_any()
-
-    from hcc_sim.analyses.study.folder import check_study_folder, clear, locked
-
-    if place.out is not None:
-        check_study_folder(place.out)
-    workers = _workers(place.dask, processors)
-    prepared(asked)  # what does not fit the pathway is told before anything is made
-    question = ask()
-    study = question.study
-    folder = place.out if place.out is not None else Path("results") / f"{asked.files[0].stem}-{study.analysis}"
-    with locked(folder):
-        if place.force:
-            clear(folder)
-        parts = study.folder(folder)
-        parts.begin()
-        question = _of_all_draws(folder, question)
-        if place.output is TableFormat.table and (told := _complete(folder, question, plots=not place.no_plots)):
-            say(f"{folder} is complete with {told['draws']:,} draws; more --draws add to it, --force begins anew.")
-            _show_headline(told["said"], place.output, folder)
-            return
-        unfinished.append(folder)
-        say(question.sizes)
-        with progress_of_draws() as progress:
-            answer = question.within(folder, workers, progress)
-        _write(asked, question, answer, place, folder, {"threads": processors, "started": started})
-        unfinished.clear()
-
-
-def _write(
-    asked: Scenario, question: Question[Any], answer: Any, place: Place, folder: Path, how: dict[str, Any]
-) -> None:
-    """The base case with everything that a run tells of it, then what the study found."""
-    from hcc_sim.analyses.compare import compare
-    from hcc_sim.analyses.questions import readings_of
-    from hcc_sim.report.study_results import write_study
-
-    compared = compare(asked, threads=how["threads"])
-    how = {
-        "wall_seconds": round(time.perf_counter() - how["started"], 3),
-        "threads": how["threads"],
-        "command": ["hcc-sim", *command_line],
-        "sizes": question.sizes,
-        "readings": [*(["psa"] if question.name == "voi" else []), question.name],
-        "asked": {"psa": {}, question.name: question.asked},
-    }
-    readings = readings_of(answer)
-    write_study(folder, compared, readings, question.study, how, plots=not place.no_plots)
-    outside = [f"Fit not renewed for {', '.join(asked.fit_not_renewed)}."] if asked.fit_not_renewed else []
-    _show_headline([text for reading in readings for text in reading.sentences()], place.output, folder, outside)
-    if place.output is not TableFormat.table:
-        name, table = next(iter(readings[-1].tables().items()))
-        write(in_format([row._asdict() for row in table.rows], place.output, table.columns))
-        say(f"{name}.csv and all else in {folder}")
-
-
-def _show_headline(
-    sentences: Sequence[str], output: TableFormat, folder: Path, not_renewed: Sequence[str] = ()
-) -> None:
-    if output is not TableFormat.table:
-        return
-    for text in (*not_renewed, *sentences):
-        write("\n".join(textwrap.wrap(text, WIDTH, break_on_hyphens=False, break_long_words=False)) + "\n\n")
-    write(f"Tables, plots, report.html, workbook.xlsx: {folder}\n")
-    write(f"{NOT_ADVICE}\n")
-
-
-def _of_all_draws(folder: Path, question: Question[Any]) -> Question[Any]:
-    """With all draws that the folder was complete with, where more than those asked for."""
-    from hcc_sim.analyses.study.design import Joint
-    from hcc_sim.analyses.study.folder import MANIFEST
-
-    study = question.study
-    if not isinstance(study.design, Joint):
-        return question
-    try:
-        there = json.loads((folder / MANIFEST).read_bytes())["draws"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return question
-    if not isinstance(there, int) or there <= study.design.draws:
-        return question
-    return replace(question, study=replace(study, design=replace(study.design, draws=there)))
-
-
-def _complete(folder: Path, question: Question[Any], *, plots: bool) -> dict[str, Any] | None:
-    """What the manifest says, where it tells of this study and reading, and all files that it names are there."""
-    from hcc_sim.analyses.study.execute import lacking
-    from hcc_sim.analyses.study.folder import MANIFEST
-
-    try:
-        told = json.loads((folder / MANIFEST).read_bytes())
-        enough = told["draws"] >= question.study.design.draws and question.name in told["readings"]
-        enough &= told["asked"].get(question.name) == json.loads(json.dumps(question.asked))
-        enough &= all((folder / name).is_file() for name in told["files"])
-        enough &= not plots or any(name.startswith("plots/") for name in told["files"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    if not enough or lacking(question.study.folder(folder), told["draws"]):
-        return None
-    return dict(told)
-
-
-def _workers(dask: str | None, processors: int) -> Workers:
-    if dask is not None:
-        from hcc_sim.analyses.study.cluster import Cluster
-
-        return Cluster(dask)
-    from hcc_sim.analyses.study.execute import Local
-
-    return Local(processors)
 
 
 # --- options ----------------------------------------------------------------------------------------------------------
@@ -550,38 +414,31 @@ def _durations(option: str, text: str | None, problems: Problems) -> list[float]
     return sorted(set(months))
 
 
-def _axes(asked: Scenario, texts: Sequence[str], points: int, *, only_ranges: bool = False) -> dict[str, list[float]]:
+def _axes(asked: Scenario, texts: Sequence[str], *, only_ranges: bool = False) -> dict[str, Sequence[float] | Span]:
     """NAME, NAME=LOW..HIGH or NAME=A,B,C as values in the parameter's unit; none for its own interval."""
-    from hcc_sim.analyses.grid import between
+    from hcc_sim.analyses.grid import Span
     from hcc_sim.analyses.study.uncertain import chosen
     from hcc_sim.analyses.study.worlds import Worlds
     from hcc_sim.strict_yaml import read_scalar
 
-    known, found, problems = Worlds(asked).uncertain, {}, Problems()
+    known, problems = Worlds(asked).uncertain, Problems()
+    found: dict[str, Sequence[float] | Span] = {}
     for text in texts:
-        name, equals, rest = (part.strip() for part in text.partition("="))
+        name, equals, rest = (part.strip() for part in text.rpartition("=")) if "=" in text else (text.strip(), "", "")
         (quantity,) = chosen(asked, known, [name], "parameter", held=True)
         if name in found:
             problems.add(Problem("parameter", None, name, "is named twice; name it once"))
-        parts = [part.strip() for part in (rest.split("..") if ".." in rest else rest.split(","))]
+        is_range = ".." in rest
+        parts = [part.strip() for part in (rest.split("..") if is_range else rest.split(","))]
         try:
             values = [UNITS[quantity.unit].read(read_scalar(part)) for part in parts if part]
             if equals and (not values or len(values) < len(parts)):
                 raise ValueError("a value is missing; accepted: NAME=LOW..HIGH or NAME=A,B,C")
-            if (".." in rest or only_ranges) and equals and len(values) != 2:
+            if (is_range and len(values) != 2) or (only_ranges and equals and not is_range):
                 raise ValueError("accepted: a range, as NAME=LOW..HIGH")
         except ValueError as error:
             problems.add(Problem("parameter", None, name, str(error)))
             continue
-        if ".." in rest and not only_ranges:
-            low, high = values
-            if not (low < high < math.inf):
-                what = "empty" if low == high else "without end" if low < high else "inverted"
-                problems.add(
-                    Problem("parameter", None, name, f"the range {rest} is {what}; its first end is the lower")
-                )
-                continue
-            values = list(between(quantity, low, high, points))
-        found[name] = values
+        found[name] = Span(*values) if is_range else values
     problems.raise_if_any()
     return found

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hcc_sim.analyses import questions
-from hcc_sim.analyses.questions import Question, Reading, readings_of, tables_of
+from hcc_sim.analyses.asking import Question
+from hcc_sim.analyses.questions import Reading, readings_of, tables_of
 from hcc_sim.analyses.voi import Information
 from hcc_sim.report.result import Picture
 

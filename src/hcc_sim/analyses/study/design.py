@@ -43,6 +43,11 @@ class Listed:
         return len(self.values)
 
     @property
+    def probe(self) -> tuple[Rows, ...]:
+        """Draws by whose values it is told whether two machines work out the same: the first and the last."""
+        return self.rows(0, 1), self.rows(self.draws - 1, 1)
+
+    @property
     def identity(self) -> Mapping[str, Any]:
         """All of it."""
         digest = hashlib.sha256(np.ascontiguousarray(self.values, "<f8").tobytes()).hexdigest()
@@ -84,6 +89,11 @@ class Joint:
     def columns(self) -> tuple[str, ...]:
         """All that is drawn."""
         return tuple(one.name for one in self.quantities)
+
+    @property
+    def probe(self) -> tuple[Rows, ...]:
+        """Draws by whose values it is told whether two machines work out the same: of the fit's rows, and beyond."""
+        return self.rows(0, 1), self.rows(len(self.fitted), 1)
 
     @property
     def identity(self) -> Mapping[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from hcc_sim.analyses.study.measured import ALL, Kept, Measures
 from hcc_sim.analyses.study.worlds import World, Worlds
 from hcc_sim.economics.quantities import Quantities
 from hcc_sim.engine import SPAN, Program, compile_pathway
-from hcc_sim.errors import InputError, Problem
+from hcc_sim.errors import InputError, MachineError, Problem
 from hcc_sim.outcomes import Tally
 from hcc_sim.outcomes.hcc import EVERYBODY
 from hcc_sim.pathway.model import PathwayError
@@ -46,7 +47,8 @@ class Task:
     """All that a run needs to know besides the rows; it can be sent to another machine.
 
     `columns` name the uncertain quantities whose values the rows hold, `unknowns` those of the fit.  With
-    `same_patients` all draws have patients 0 to n - 1, else draw d has d n to (d + 1) n - 1.
+    `same_patients` all draws have patients 0 to n - 1, else draw d has d n to (d + 1) n - 1.  `arithmetic` is what the
+    values of the draws in `probe` come to where the study is kept; empty where nobody asks.
     """
 
     scenario: Scenario
@@ -55,6 +57,8 @@ class Task:
     same_patients: bool
     columns: tuple[str, ...]
     unknowns: tuple[str, ...] = ()
+    probe: tuple[Rows, ...] = ()
+    arithmetic: str = ""
 
 
 class Done(NamedTuple):
@@ -70,11 +74,20 @@ class Done(NamedTuple):
 
 
 class Runner:
-    """Runs draws of one task; remembers what it has simulated of the same patients."""
+    """Runs draws of one task; remembers what it has simulated of the same patients.
+
+    Raises:
+        MachineError: values come out otherwise here, in their last bits, than where the study is kept.
+    """
 
     def __init__(self, task: Task) -> None:
         self.task = task
         self.worlds = Worlds(task.scenario)
+        if task.arithmetic and self.arithmetic(task.probe) != task.arithmetic:
+            raise MachineError(
+                "this machine works out other last bits than the one that began, by its processor or its libraries: "
+                "draws of both are not mixed"
+            )
         self._users = [self._user(name) for name in task.columns]
         self._counts: dict[str, Quantities] = {}
         self._kept: OrderedDict[object, tuple[Tally, Mapping[str, Quantities]]] = OrderedDict()
@@ -95,6 +108,15 @@ class Runner:
             np.array([one.means for one in found]),
             np.array([one.covariance for one in found]),
         )
+
+    def arithmetic(self, probe: Sequence[Rows]) -> str:
+        """A digest of all values in some draws: logarithms and matrices may differ in last bits between machines."""
+        digest = hashlib.sha256()
+        for rows in probe:
+            for at in range(len(rows)):
+                for values in self._world(rows, at).values:
+                    digest.update(np.array(list(values.values()), "<f8").tobytes())
+        return digest.hexdigest()
 
     def _world(self, rows: Rows, at: int) -> World:
         given = zip(self.task.columns, rows.values[at].tolist(), strict=True)

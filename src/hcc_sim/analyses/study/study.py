@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,9 @@ from typing import Any
 import hcc_sim
 from hcc_sim.analyses.study.design import Design
 from hcc_sim.analyses.study.execute import Told, Workers, complete
-from hcc_sim.analyses.study.folder import AS_MANY, AS_ONE, MOST_IN_PART, Shape, StudyFolder
+from hcc_sim.analyses.study.folder import ARITHMETIC, AS_MANY, AS_ONE, MOST_IN_PART, Shape, StudyFolder
 from hcc_sim.analyses.study.measured import Measures
-from hcc_sim.analyses.study.runs import Done, Task
+from hcc_sim.analyses.study.runs import Done, Runner, Task
 from hcc_sim.analyses.study.table import DrawTable, joined, read_table
 from hcc_sim.fit_in_use import VERSION
 from hcc_sim.scenario import Scenario
@@ -41,14 +41,12 @@ class Study:
     @cached_property
     def task(self) -> Task:
         """What runs of it need to know."""
-        return Task(
-            self.scenario,
-            self.measures,
-            self.patients,
-            self.design.same_patients,
-            self.design.columns,
-            self.design.unknowns,
-        )
+        design = self.design
+        task = Task(
+            self.scenario, self.measures, self.patients, design.same_patients, design.columns, design.unknowns,
+            design.probe,
+        )  # fmt: skip
+        return replace(task, arithmetic=Runner(task).arithmetic(design.probe))
 
     @property
     def shape(self) -> Shape:
@@ -84,6 +82,7 @@ class Study:
             "patients": list(self.measures.parts),
             "outcomes": list(self.measures.outcomes),
             "design": dict(self.design.identity),
+            ARITHMETIC: self.task.arithmetic,
         }
 
     def folder(self, path: Path) -> StudyFolder:

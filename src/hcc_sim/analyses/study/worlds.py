@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hcc_sim.analyses.study.uncertain import (
@@ -92,6 +92,13 @@ class Worlds:
         others = frozenset(name.removeprefix(FAMILY) for name, value in structure.items() if value > 0.5)
         assert others <= set(OTHER_FAMILIES)
         return World(tuple(values), others)
+
+    def beyond_the_fit(self, name: str, values: Iterable[float]) -> bool:
+        """Whether the fit is taken given a value of this that no draw of it comes near."""
+        fit = self._fit
+        if fit is None or name not in fit.covariance or not self._is_belief(name):
+            return False
+        return any(fit.outside({name: value}) for value in values)
 
     def _is_belief(self, name: str) -> bool:
         """Whether the fit is taken given it: an assumption of all patients, uncertain or held."""
